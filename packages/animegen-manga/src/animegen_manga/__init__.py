@@ -1,0 +1,1 @@
+"""Manga for AnimeGen: pages in, panels, pairs and balloon masks out."""

@@ -1,0 +1,1 @@
+"""Stages that need no weights. They enter through the same hooks as every plugin."""

@@ -1,0 +1,240 @@
+"""Records of what a stage is (light, returned by hooks) and protocols of what a stage does (checked at run time).
+
+Importing this module imports neither numpy nor cv2: a plugin's `plugin.py` needs nothing heavier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from animegen.media import Box, Frames, Image, Mask, Region
+
+API = 1
+"""Number of the stage contract. A record with a higher number needs a newer animegen."""
+
+Kind = Literal["detector", "inpainter", "preprocessor", "interpolator", "metric"]
+KINDS: tuple[Kind, ...] = ("detector", "inpainter", "preprocessor", "interpolator", "metric")
+
+
+@dataclass(frozen=True)
+class NoOptions:
+    """The options of a stage that has none."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A published file of parameters: where it is, how it is known again, and under which terms it may be used.
+
+    Attributes:
+        file: Name of the file in the cache, unique within a stage.
+        urls: Places to fetch it from, tried in order: ``https://...`` or ``hf://OWNER/NAME/PATH@REVISION``.
+        license: SPDX name, or a short phrase where the publisher gives none.
+        sha256: Published digest, or None where the publisher gives none (then MD5, or size only).
+        md5: Published MD5 digest, where that is all the publisher gives.
+        size: Bytes, or None where it is not published.
+        purpose: What it is for, shown in ``animegen weights list``.
+        required: False for a file that a stage can do without (an alternative or an extra).
+    """
+
+    file: str
+    urls: tuple[str, ...]
+    license: str
+    sha256: str | None = None
+    md5: str | None = None
+    size: int | None = None
+    purpose: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a stage asks of its input and of the machine.
+
+    Attributes:
+        multiple_of: Width and height must be multiples of this; the pipeline pads and crops back.
+        size: Width × height the stage was made for, or None for any; ``--size fit`` then uses it.
+        accelerator_gib: Memory wanted on an accelerator, GiB; 0 for a stage that runs on the CPU.
+        libraries: Import names that must be present (``"torch"``), looked up without importing them.
+    """
+
+    multiple_of: int = 1
+    size: tuple[int, int] | None = None
+    accelerator_gib: float = 0.0
+    libraries: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """What a plugin says of one stage. Costs nothing to make: the class behind `target` is imported on use.
+
+    Attributes:
+        name: What users type, e.g. ``rife``; lower case, digits and hyphens.
+        target: Import string ``module:attribute`` of a callable ``target(options, context)`` giving the stage.
+        summary: One sentence for ``animegen plugins list``.
+        options: Dataclass whose fields are made with `animegen.option`.
+        weights: Files of parameters it can load.
+        needs: What it asks of input and machine.
+        overrides: Name of the distribution whose stage of the same name this one replaces.
+        api: Number of the stage contract it was written for.
+    """
+
+    name: str
+    target: str
+    summary: str
+    options: type = NoOptions
+    weights: tuple[Weight, ...] = ()
+    needs: Needs = Needs()
+    overrides: str | None = None
+    api: int = API
+
+
+@dataclass(frozen=True)
+class DetectorSpec(StageSpec):
+    """A stage that finds regions.
+
+    Attributes:
+        finds: What its regions are.
+    """
+
+    finds: Literal["balloon", "panel"] = "balloon"
+
+
+@dataclass(frozen=True)
+class InterpolatorSpec(StageSpec):
+    """A stage that draws frames between two images.
+
+    Attributes:
+        frames: None when it makes a frame at any time in [0, 1]; otherwise the count it was made for, both
+            ends included. Only a stage of the first sort can be an upsampler.
+        other_counts: A stage with a fixed count may accept others, with a warning in the plan.
+        uses_prompt: Whether a text prompt changes its result.
+        uses_seed: Whether the seed changes its result.
+    """
+
+    frames: int | None = None
+    other_counts: bool = False
+    uses_prompt: bool = False
+    uses_seed: bool = False
+
+
+@dataclass(frozen=True)
+class MetricSpec(StageSpec):
+    """A stage that measures a clip.
+
+    Attributes:
+        better: Which direction is better.
+        unit: Unit of its main value, e.g. ``dB``; empty for a bare number.
+        needs_reference: Whether it compares with a reference clip of the same shape.
+    """
+
+    better: Literal["lower", "higher"] = "lower"
+    unit: str = ""
+    needs_reference: bool = True
+
+
+class Context(Protocol):
+    """What the pipeline lends a stage for as long as the stage lives."""
+
+    devices: tuple[str, ...]
+    """Devices the user allows, most wanted first: ``("cpu",)``, ``("cuda:0", "cuda:1")``."""
+    dtype: str
+    """``auto``, ``float32``, ``float16`` or ``bfloat16``."""
+
+    def weight(self, file: str) -> Path:
+        """Path of a file from the stage's `weights`. Raises MissingError with the command that fetches it."""
+        ...
+
+    def progress(self, done: int, total: int, unit: str = "steps") -> None:
+        """Report progress within one call of the stage."""
+        ...
+
+    def warn(self, message: str) -> None:
+        """Say something honest about a result; shown once and kept in run.json."""
+        ...
+
+
+@runtime_checkable
+class Detector(Protocol):
+    """Finds regions in an image."""
+
+    def __call__(self, image: Image, text_boxes: Sequence[Box] = ()) -> Sequence[Region]:
+        """Regions in `image`; annotated `text_boxes`, where there are any, say where the lettering is."""
+        ...
+
+
+@runtime_checkable
+class Inpainter(Protocol):
+    """Fills masked pixels."""
+
+    def __call__(self, image: Image, mask: Mask) -> Image:
+        """The image with masked pixels filled; same size, and every pixel outside the mask equal."""
+        ...
+
+
+@runtime_checkable
+class Preprocessor(Protocol):
+    """Cleans up an image."""
+
+    def __call__(self, image: Image) -> Image:
+        """The cleaned image; same size."""
+        ...
+
+
+@runtime_checkable
+class Interpolator(Protocol):
+    """Draws frames between two images of one size."""
+
+    def __call__(
+        self, first: Image, last: Image, times: Sequence[float], *, prompt: str = "", seed: int = 0
+    ) -> Frames:
+        """One frame for each of `times`, ascending in [0, 1], at the size of `first` and `last`.
+
+        A stage with a fixed count is always called with that many evenly spaced times, 0 and 1 included.
+        A stage for any time is called with the times strictly between 0 and 1: the core copies the ends.
+        """
+        ...
+
+
+@runtime_checkable
+class SequenceInterpolator(Interpolator, Protocol):
+    """An interpolator for any time that gains from seeing a sequence (features of a shared frame reused)."""
+
+    def sequence(self, images: Iterable[Image], times: Iterable[Sequence[float]]) -> Iterator[Frames]:
+        """For the i-th neighbouring pair of `images`, the frames at the i-th of `times`; lazily, in order.
+
+        ``times`` has one entry fewer than ``images`` and may hold empty entries. The result must equal what
+        calling the stage pair by pair gives.
+        """
+        ...
+
+
+@runtime_checkable
+class Metric(Protocol):
+    """Measures a clip."""
+
+    def __call__(self, frames: Frames, reference: Frames | None = None) -> Mapping[str, float]:
+        """Values by name, averaged over the frames given; the first is the main one."""
+        ...
+
+
+PROTOCOLS: Mapping[Kind, type[Any]] = {
+    "detector": Detector,
+    "inpainter": Inpainter,
+    "preprocessor": Preprocessor,
+    "interpolator": Interpolator,
+    "metric": Metric,
+}
+
+RECORDS: Mapping[Kind, type[StageSpec]] = {
+    "detector": DetectorSpec,
+    "inpainter": StageSpec,
+    "preprocessor": StageSpec,
+    "interpolator": InterpolatorSpec,
+    "metric": MetricSpec,
+}
+
+StageFactory = Callable[[Any, Context], Any]
