@@ -56,9 +56,7 @@ class Box(NamedTuple):
 
     def intersection(self, other: Box) -> Box:
         """The common part (with area 0 where there is none)."""
-        return Box(
-            max(self.x0, other.x0), max(self.y0, other.y0), min(self.x1, other.x1), min(self.y1, other.y1)
-        )
+        return Box(max(self.x0, other.x0), max(self.y0, other.y0), min(self.x1, other.x1), min(self.y1, other.y1))
 
     def iou(self, other: Box) -> float:
         """Intersection over union in [0, 1]."""
@@ -161,4 +159,3 @@ def is_image(value: object) -> bool:
         and value.shape[2] == 3
         and value.size > 0
     )
-

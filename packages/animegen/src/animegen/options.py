@@ -52,9 +52,7 @@ def option(
     The field's annotation is one of ``bool``, ``int``, ``float``, ``str``, ``tuple[X, ...]`` of these, or any
     of them ``| None``.
     """
-    return dataclasses.field(
-        default=default, metadata={_KEY: _Declared(help, min, max, tuple(choices), unit)}
-    )
+    return dataclasses.field(default=default, metadata={_KEY: _Declared(help, min, max, tuple(choices), unit)})
 
 
 @dataclass(frozen=True)

@@ -188,9 +188,7 @@ class Preprocessor(Protocol):
 class Interpolator(Protocol):
     """Draws frames between two images of one size."""
 
-    def __call__(
-        self, first: Image, last: Image, times: Sequence[float], *, prompt: str = "", seed: int = 0
-    ) -> Frames:
+    def __call__(self, first: Image, last: Image, times: Sequence[float], *, prompt: str = "", seed: int = 0) -> Frames:
         """One frame for each of `times`, ascending in [0, 1], at the size of `first` and `last`.
 
         A stage with a fixed count is always called with that many evenly spaced times, 0 and 1 included.

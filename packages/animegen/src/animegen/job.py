@@ -1,0 +1,340 @@
+"""One pair on its way through the stages: detect, inpaint, preprocess, interpolate, upsample.
+
+Each step reads what the step before it left and keeps its own result in the session's store, so the steps of
+many pairs can be taken pair by pair or stage by stage with the same outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from animegen._cv2 import cv2
+from animegen.checks import Unchanged, check_frames, check_image, check_regions, check_untouched
+from animegen.errors import UsageError
+from animegen.hashing import array_digest, text_digest
+from animegen.media import Box, Panel, PanelPair, Region, union_mask
+from animegen.record import StepRecord
+from animegen.session import Session
+from animegen.settings import Choice
+from animegen.sizing import Fitting, plan_fit
+from animegen.stages import InterpolatorSpec
+from animegen.store import Entry, Writer
+from animegen.upsample import fill_gaps, times_between
+
+if TYPE_CHECKING:
+    from animegen.media import Image, Mask
+
+DEFAULT_FRAMES = 16
+"""Frames of an interpolator for any time when nobody says how many: as many as ToonCrafter makes."""
+
+STEPS = ("detect", "inpaint", "preprocess", "interpolate", "upsample")
+
+
+class Job:
+    """One pair and how far it has come.
+
+    Attributes:
+        run: The run's own options.
+        images: The two panels as the last step left them, (H, W, 3) uint8 RGB.
+        regions: Balloons found in each panel, numbered through from 1 over both.
+        masks: What is removed from each panel, or None where nothing is.
+        fitting: How panels get to the working size and frames back to the clip's.
+        result: The last sequence of frames, at working size.
+        entries: What each step left, for the run's folder.
+        records: What each step did.
+    """
+
+    def __init__(self, session: Session, pair: PanelPair) -> None:
+        self._session = session
+        self.run = session.settings.run.values
+        self.pair = pair
+        self.images: list[Image] = [pair.first.image, pair.last.image]
+        self.regions: list[tuple[Region, ...]] = [(), ()]
+        self.masks: list[Mask | None] = [pair.first.mask, pair.last.mask]
+        self.fitting: Fitting | None = None
+        self.result: Entry | None = None
+        self.entries: dict[str, list[Entry]] = {}
+        self.records: list[StepRecord] = []
+
+    @property
+    def panels(self) -> tuple[Panel, Panel]:
+        return self.pair.first, self.pair.last
+
+    @property
+    def frame_count(self) -> int:
+        """Frames the interpolator makes, both ends included."""
+        spec = self._spec("interpolator")
+        return self.run.frames or spec.frames or DEFAULT_FRAMES
+
+    @property
+    def total_frames(self) -> int:
+        """Frames of the clip."""
+        gaps = self.frame_count - 1
+        return 1 + gaps * (self.run.factor if self._session.settings.one("upsampler") else 1)
+
+    @property
+    def rate(self) -> Fraction:
+        """Frames per second of the clip; upsampling keeps its duration."""
+        return self.run.rate * (self.run.factor if self._session.settings.one("upsampler") else 1)
+
+    def planned(self) -> list[tuple[str, str]]:
+        """The steps that will be taken, with what each will do, in words."""
+        chosen = self._session.settings.choices
+        texts = {
+            "detect": (chosen["detector"] if chosen["inpainter"] else (), "2 panels"),
+            "inpaint": (chosen["inpainter"], "2 panels"),
+            "preprocess": (chosen["preprocessor"], "2 panels"),
+            "interpolate": (chosen["interpolator"], f"{self.frame_count} frames"),
+            "upsample": (chosen["upsampler"], f"{self.frame_count} > {self.total_frames} frames"),
+        }
+        return [(name, texts[name][1]) for name in STEPS if texts[name][0]]
+
+    def take(self, step: str) -> str:
+        """Take one step; gives what it did, in words."""
+        return str(getattr(self, step)())
+
+    def detect(self) -> str:
+        """Find the balloons of both panels."""
+        choice = self._session.settings.one("detector")
+        assert choice is not None
+        record = self._begin("detect", choice)
+        for index, panel in enumerate(self.panels):
+            boxes = tuple(box.clip(panel.image.shape[1], panel.image.shape[0]) for box in panel.text_boxes)
+            entry = self._session.make(
+                choice,
+                record,
+                [array_digest(panel.image)],
+                partial(_detect, choice.stage.full_name, panel.image, boxes),
+                text_boxes=[list(box) for box in boxes],
+            )
+            self.entries["detect"].append(entry)
+            self.regions[index] = tuple(_region(entry, i) for i in range(len(entry.info["regions"])))
+        self._settle_masks()
+        found = sum(map(len, self.regions))
+        record.info = {
+            "balloons": [
+                {"panel": index + 1, "box": list(region.box), "score": region.score, "method": region.method}
+                for index, regions in enumerate(self.regions)
+                for region in regions
+            ]
+        }
+        kept = f", {len(self.run.keep_balloon)} kept" if self.run.keep_balloon else ""
+        return f"2 panels, {found} {'balloon' if found == 1 else 'balloons'}{kept}"
+
+    def _settle_masks(self) -> None:
+        """Join what was found and is not kept with the user's own masks."""
+        total = sum(map(len, self.regions))
+        unknown = [number for number in self.run.keep_balloon if number > total]
+        if unknown:
+            raise UsageError(
+                f"run.keep_balloon names balloon {unknown[0]}; {total} were found.",
+                hint="balloons.png in the run's folder shows their numbers",
+            )
+        number = 0
+        for index, panel in enumerate(self.panels):
+            removed = []
+            for region in self.regions[index]:
+                number += 1
+                if number not in self.run.keep_balloon:
+                    removed.append(region)
+            height, width = panel.image.shape[:2]
+            mask = union_mask(removed, height, width)
+            if self.run.grow and mask.any():
+                size = 2 * self.run.grow + 1
+                disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+                mask = cv2.dilate(mask.astype(np.uint8), disc).astype(bool)
+            if panel.mask is not None:
+                mask |= panel.mask
+            self.masks[index] = mask if mask.any() else None
+
+    def inpaint(self) -> str:
+        """Remove what the masks cover."""
+        choice = self._session.settings.one("inpainter")
+        assert choice is not None
+        record = self._begin("inpaint", choice)
+        for index, mask in enumerate(self.masks):
+            if mask is None:
+                continue
+            image = self.images[index]
+            entry = self._session.make(
+                choice,
+                record,
+                [array_digest(image), array_digest(mask)],
+                partial(_inpaint, choice.stage.full_name, image, mask),
+            )
+            self.entries["inpaint"].append(entry)
+            self.images[index] = entry.load(0)
+        done = sum(mask is not None for mask in self.masks)
+        return f"{done} of 2 panels" if done else "nothing to remove"
+
+    def preprocess(self) -> str:
+        """Clean both panels up, stage by stage, before any resize."""
+        chain = self._session.settings.choices["preprocessor"]
+        for choice in chain:
+            record = self._begin("preprocess", choice)
+            for index, image in enumerate(self.images):
+                entry = self._session.make(
+                    choice,
+                    record,
+                    [array_digest(image)],
+                    partial(_preprocess, choice.stage.full_name, image),
+                )
+                self.entries["preprocess"].append(entry)
+                self.images[index] = entry.load(0)
+        return " > ".join(choice.stage.name for choice in chain)
+
+    def fit(self) -> tuple[Image, Image]:
+        """Both panels at working size."""
+        first, last = self.images
+        self.fitting = plan_fit(
+            (first.shape[1], first.shape[0]),
+            (last.shape[1], last.shape[0]),
+            mode=self.run.size,
+            needs=self._spec("interpolator").needs,
+        )
+        return self.fitting.apply(first, 0), self.fitting.apply(last, 1)
+
+    def interpolate(self) -> str:
+        """Draw the frames between the panels."""
+        choice = self._session.settings.one("interpolator")
+        assert choice is not None
+        record = self._begin("interpolate", choice)
+        spec = self._spec("interpolator")
+        first, last = self.fit()
+        times = [float(time) for time in np.linspace(0, 1, self.frame_count)]
+        facts: dict[str, Any] = {"times": times}
+        facts |= {"prompt": self.pair.prompt or self.run.prompt} if spec.uses_prompt else {}
+        facts |= {"seed": self.run.seed} if spec.uses_seed else {}
+        call = {"prompt": self.pair.prompt or self.run.prompt, "seed": self.run.seed}
+        work = partial(_interpolate, choice.stage.full_name, spec, first, last, times, call)
+        self.result = self._session.make(choice, record, [array_digest(first), array_digest(last)], work, **facts)
+        self.entries["interpolate"].append(self.result)
+        return f"{len(self.result)} frames"
+
+    def upsample(self) -> str:
+        """Add frames between the frames."""
+        choice = self._session.settings.one("upsampler")
+        assert choice is not None
+        assert self.result is not None
+        record = self._begin("upsample", choice)
+        before = self.result
+        work = partial(_upsample, choice.stage.full_name, before, self.run.factor, self._session.reporter.progress)
+        self.result = self._session.make(choice, record, [before.digest], work, factor=self.run.factor)
+        self.entries["upsample"].append(self.result)
+        return f"{len(before)} > {len(self.result)} frames"
+
+    def _begin(self, step: str, choice: Choice) -> StepRecord:
+        record = self._session.step(choice)
+        self.records.append(record)
+        self.entries.setdefault(step, [])
+        return record
+
+    def _spec(self, role: str) -> InterpolatorSpec:
+        choice = self._session.settings.choices[role][0]  # type: ignore[index]
+        assert isinstance(choice.stage.spec, InterpolatorSpec)
+        return choice.stage.spec
+
+
+def input_digest(pair: PanelPair) -> str:
+    """Digest of everything about a pair that its clip depends on."""
+    parts = [pair.prompt]
+    for panel in (pair.first, pair.last):
+        parts += [array_digest(panel.image), str([list(box) for box in panel.text_boxes])]
+        parts.append("" if panel.mask is None else array_digest(panel.mask))
+    return text_digest(*parts)
+
+
+def _detect(name: str, image: Image, boxes: Sequence[Box], stage: Any, writer: Writer) -> Mapping[str, Any]:
+    with Unchanged(name, image):
+        regions = check_regions(name, stage(image, boxes), image)
+    for index, region in enumerate(regions):
+        mask = np.ones((region.box.height, region.box.width), bool) if region.mask is None else region.mask
+        writer.put(index, mask.astype(np.uint8) * np.uint8(255))
+    facts = [
+        {
+            "kind": region.kind,
+            "box": list(map(int, region.box)),
+            "score": round(float(region.score), 4),
+            "method": region.method,
+            "polygon": [list(map(int, point)) for point in region.polygon],
+        }
+        for region in regions
+    ]
+    return {"regions": facts}
+
+
+def _region(entry: Entry, index: int) -> Region:
+    fact = entry.info["regions"][index]
+    return Region(
+        fact["kind"],
+        Box(*fact["box"]),
+        fact["score"],
+        fact["method"],
+        entry.load(index) > 127,
+        tuple((x, y) for x, y in fact["polygon"]),
+    )
+
+
+def _inpaint(name: str, image: Image, mask: Mask, stage: Any, writer: Writer) -> Mapping[str, Any]:
+    with Unchanged(name, image, mask):
+        filled = check_image(name, stage(image, mask), image)
+    check_untouched(name, image, filled, mask)
+    writer.put(0, filled)
+    return {"pixels": int(mask.sum())}
+
+
+def _preprocess(name: str, image: Image, stage: Any, writer: Writer) -> Mapping[str, Any]:
+    with Unchanged(name, image):
+        writer.put(0, check_image(name, stage(image), image))
+    return {}
+
+
+def _interpolate(
+    name: str,
+    spec: InterpolatorSpec,
+    first: Image,
+    last: Image,
+    times: Sequence[float],
+    call: Mapping[str, Any],
+    stage: Any,
+    writer: Writer,
+) -> Mapping[str, Any]:
+    wanted = list(range(len(times)))
+    if spec.frames is None:  # the ends are the panels themselves, and what a killed run made is kept
+        writer.put(0, first)
+        writer.put(len(times) - 1, last)
+        wanted = [index for index in wanted[1:-1] if not writer.has(index)]
+    if wanted:
+        with Unchanged(name, first, last):
+            frames = stage(first, last, [times[index] for index in wanted], **call)
+        for index, frame in zip(wanted, check_frames(name, frames, len(wanted), first), strict=True):
+            writer.put(index, frame)
+    return {}
+
+
+def _upsample(
+    name: str,
+    before: Entry,
+    factor: int,
+    progress: Callable[[int, int, str], None],
+    stage: Any,
+    writer: Writer,
+) -> Mapping[str, Any]:
+    gaps = len(before) - 1
+    done = 0  # whole gaps that a killed run left
+    while done < gaps and all(writer.has(done * factor + step) for step in range(factor)):
+        done += 1
+    loaders = [partial(before.load, index) for index in range(done, len(before))]
+    filled = fill_gaps(name, stage, loaders, times_between(factor))
+    for gap, frames in enumerate(filled, start=done):
+        writer.put(gap * factor, before.load(gap))
+        for step, frame in enumerate(frames, start=1):
+            writer.put(gap * factor + step, frame)
+        progress(gap + 1, gaps, "gaps")
+    writer.put(gaps * factor, before.load(gaps))
+    return {"factor": factor}

@@ -1,0 +1,293 @@
+"""The pipeline: settings and a pair in, a clip and its record out."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from animegen import recipes
+from animegen.clip import Clip
+from animegen.config import ConfigLayer, environment_layer, file_layer
+from animegen.errors import AnimeGenError, InterruptedRun
+from animegen.hashing import json_digest
+from animegen.job import Job, input_digest
+from animegen.media import PanelPair
+from animegen.outputs import open_run, restored_frames, write_outputs
+from animegen.progress import Reporter
+from animegen.record import RunRecord, record_layer, settings_tables
+from animegen.registry import Registry
+from animegen.runfolder import CACHE, RunFolder
+from animegen.session import Session
+from animegen.settings import Settings, resolve_settings, table_names
+from animegen.store import DiskStore, MemoryStore, Store
+from animegen.weights import WeightStore
+
+log = logging.getLogger("animegen")
+
+_AFFECTING = ("grow", "keep_balloon", "size", "factor", "frames", "fps", "prompt", "seed", "device", "dtype")
+"""The run's own options that change the clip, and so belong to its id."""
+
+
+class Pipeline:
+    """A chain of stages, ready for any number of pairs. A context manager: leaving it lets go of the stages.
+
+    Args:
+        recipe: Name or file of a recipe; None takes the best one that is installed here.
+        settings: Tables as in ``animegen.toml``, stronger than the recipe, the file and the environment.
+        layers: All layers, weakest first, in place of the three usual ones and `settings`.
+        out: Folder of all runs; None keeps everything in memory and writes nothing.
+        registry: Plugins to choose from.
+        reporter: Told what happens.
+        force: Make every result anew, whatever an earlier run left.
+        config: Use ``animegen.toml`` and the environment.
+
+    Raises:
+        UsageError: An unknown stage or option, or a bad value.
+
+    >>> with Pipeline(settings={"run": {"interpolator": "flow"}}) as pipeline:  # doctest: +SKIP
+    ...     clip = pipeline.run(pair)
+    """
+
+    def __init__(
+        self,
+        *,
+        recipe: str | None = None,
+        settings: Mapping[str, Mapping[str, Any]] | None = None,
+        layers: Sequence[ConfigLayer] | None = None,
+        out: str | Path | None = None,
+        registry: Registry | None = None,
+        reporter: Reporter | None = None,
+        force: bool = False,
+        config: bool = True,
+        weights: WeightStore | None = None,
+    ) -> None:
+        self.registry = registry or Registry()
+        self.reporter = reporter or Reporter()
+        self.weights = weights or WeightStore()
+        reason = ""
+        if layers is None:
+            layers, reason = usual_layers(self.registry, recipe, settings or {}, config=config)
+        self.settings: Settings = resolve_settings(self.registry, layers)
+        self.reason = reason
+        self.out = None if out is None else Path(out)
+        store: Store = MemoryStore() if self.out is None else DiskStore(self.out / CACHE, fresh=force)
+        self._session = Session(self.settings, store, weights=self.weights, reporter=self.reporter)
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._session.close()
+
+    def job(self, pair: PanelPair) -> Job:
+        """A pair at the start of its way."""
+        return Job(self._session, pair)
+
+    def run_id(self, pair: PanelPair) -> str:
+        """Hash of a pair and of everything that decides its clip."""
+        run = self.settings.run.as_record()
+        stages = [
+            {"role": role, **self._session.identity(choice)}
+            for role, choices in self.settings.choices.items()
+            for choice in choices
+        ]
+        decided = {name: run[name]["value"] for name in _AFFECTING}
+        return json_digest({"inputs": input_digest(pair), "run": decided, "stages": stages})
+
+    def plan(self, pair: PanelPair) -> list[tuple[str, str]]:
+        """What `run` would do with a pair, as (label, text) lines; nothing is loaded."""
+        job = self.job(pair)
+        chosen = self.settings.choices
+        names = [choice.stage.name for choices in chosen.values() for choice in choices]
+        if not chosen["inpainter"] and chosen["detector"]:
+            names.remove(chosen["detector"][0].stage.name)
+        last = f"{job.total_frames} frames at {float(job.rate):g} fps"
+        lines = [("plan", f"{' > '.join(names)}   {last}   {self._device_words()}")]
+        if self.reason:
+            lines.append(("why", self.reason))
+        lines += [("note", note) for note in self.settings.notes]
+        lines += [("note", text) for text in self._count_notes(job)]
+        lines.append(("need", f"about {memory_need_mib(job)} MiB of memory for the built-in stages"))
+        return lines
+
+    def _device_words(self) -> str:
+        heavy = [
+            choice
+            for choices in self.settings.choices.values()
+            for choice in choices
+            if choice.stage.spec.needs.libraries
+        ]
+        run = self.settings.run.values
+        return f"{run.device}, {run.dtype}" if heavy else "cpu"
+
+    def _count_notes(self, job: Job) -> list[str]:
+        choice = self.settings.choices["interpolator"][0]
+        made_for = getattr(choice.stage.spec, "frames", None)
+        if made_for in (None, job.frame_count):
+            return []
+        return [
+            f"{choice.stage.name} was made for {made_for} frames; {job.frame_count} are asked for, "
+            "and its motion may suffer"
+        ]
+
+    def run(
+        self,
+        pair: PanelPair,
+        *,
+        resume: bool = False,
+        inputs: Mapping[str, Any] | None = None,
+        label: str = "",
+    ) -> Clip:
+        """Turn a pair into a clip.
+
+        Args:
+            pair: The two panels.
+            resume: Go on in the folder of an earlier, unfinished run of the same pair and settings; a finished
+                one is given back as it is.
+            inputs: Facts about the panels for run.json (paths, hashes).
+            label: Names the run's folder; the panels' names otherwise.
+
+        Raises:
+            AnimeGenError: As the class says; what is finished is kept.
+            InterruptedRun: Ctrl-C; `resume` goes on from there.
+        """
+        record = RunRecord(
+            id=self.run_id(pair),
+            argv=list(sys.argv),
+            inputs={name: dict(facts) for name, facts in (inputs or {}).items()},
+            settings=settings_tables(self.settings),
+            run=self.settings.run.as_record(),
+            notes=[text for _, text in self.plan(pair)],
+        )
+        folder = None
+        if self.out is not None:
+            found = RunFolder.find(self.out, record.id) if resume else None
+            if found and found[1] == "done":
+                return open_run(found[0].path)
+            label = label or f"{pair.first.name or 'first'}-{pair.last.name or 'last'}"
+            folder = found[0] if found else RunFolder.create(self.out, record, label)
+        with ExitStack() as stack:
+            if folder:
+                stack.enter_context(folder.logging())
+                folder.save(record)
+            return self._guarded(record, folder, lambda: self._run(self.job(pair), record, folder))
+
+    def _guarded(self, record: RunRecord, folder: RunFolder | None, work: Callable[[], Clip]) -> Clip:
+        """Whatever ends a run early is written into its record."""
+        try:
+            return work()
+        except KeyboardInterrupt:
+            record.status, record.error = "interrupted", "stopped by the user"
+            raise InterruptedRun("stopped; every finished frame is kept.") from None
+        except Exception as error:
+            record.status, record.error = "failed", str(error)
+            if not isinstance(error, AnimeGenError):
+                log.exception("bug")
+            raise
+        finally:
+            if folder and record.status != "running":
+                try:
+                    folder.save(record)
+                except AnimeGenError as error:  # a full disk must not hide the error that brought us here
+                    log.error("%s", error)
+
+    def _run(self, job: Job, record: RunRecord, folder: RunFolder | None) -> Clip:
+        planned = job.planned()
+        total = len(planned) + 1
+        for number, (step, detail) in enumerate(planned, start=1):
+            self._take(job, step, number, total, detail, record)
+            if folder:
+                folder.keep(f"{number}-{step}", job.entries.get(step, []))
+                folder.save(record)
+        self.reporter.started(total, total, "write", "clip and contact sheet" if folder else "frames")
+        started = time.perf_counter()
+        clip = self._finish(job, record, folder)
+        self.reporter.finished("write", f"{len(clip)} frames", time.perf_counter() - started, False)
+        return clip
+
+    def _take(self, job: Job, step: str, number: int, total: int, detail: str, record: RunRecord) -> None:
+        self.reporter.started(number, total, step, detail)
+        before = len(job.records)
+        started = time.perf_counter()
+        summary = job.take(step)
+        made = job.records[before:]
+        record.steps += made
+        for message in [message for one in made for message in one.warnings]:
+            record.warnings.append(message)
+            self.reporter.warned(message)
+        cached = all(one.cached and one.output for one in made)
+        self.reporter.finished(step, summary, time.perf_counter() - started, cached)
+
+    def _finish(self, job: Job, record: RunRecord, folder: RunFolder | None) -> Clip:
+        if folder is None:
+            frames = np.stack(list(restored_frames(job)))
+            record.status = "done"
+            return Clip(frames, job.rate, warnings=tuple(record.warnings), record=None)
+        write_outputs(job, record, folder, self.reporter)
+        record.status = "done"
+        folder.save(record)
+        return open_run(folder.path)
+
+    def run_all(
+        self,
+        pairs: Iterable[PanelPair],
+        done: Callable[[PanelPair, Clip | AnimeGenError], None],
+        **options: Any,
+    ) -> None:
+        """Run many pairs through the same open stages; a pair that fails is handed to `done` with its error."""
+        for pair in pairs:
+            try:
+                done(pair, self.run(pair, **options))
+            except InterruptedRun:
+                raise
+            except AnimeGenError as error:
+                done(pair, error)
+
+
+def usual_layers(
+    registry: Registry,
+    recipe: str | None,
+    settings: Mapping[str, Mapping[str, Any]],
+    *,
+    config: bool = True,
+    source: str = "Python",
+) -> tuple[list[ConfigLayer], str]:
+    """The layers of a run, weakest first: recipe, ``animegen.toml``, environment, then `settings`.
+
+    Returns:
+        The layers, and why this recipe was taken (empty when the user named it).
+    """
+    if recipe is None:
+        chosen, reason = recipes.best_available(registry)
+        reason = f"recipe {chosen.name}: {reason}"
+    else:
+        chosen, reason = recipes.load(recipe), ""
+    layers = [chosen.layer]
+    if config:
+        from_file = file_layer()
+        layers += [from_file] if from_file else []
+        layers.append(environment_layer(table_names(registry) - {"plugins"}))
+    return [*layers, ConfigLayer(source, settings)], reason
+
+
+def recorded_layers(document: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]]) -> list[ConfigLayer]:
+    """The layers of a run made again from its run.json; only what the user says now is stronger."""
+    return [record_layer(document), ConfigLayer("command line", settings)]
+
+
+def memory_need_mib(job: Job) -> int:
+    """An upper estimate of the memory that the built-in stages take for a pair, MiB.
+
+    The program itself, the interpolator's frames of 3 bytes a pixel, and 120 bytes a pixel of working arrays
+    (measured: see the benchmarks).
+    """
+    height, width = job.images[0].shape[:2]
+    pixels = height * width
+    return round(130 + pixels * (120 + 3 * job.frame_count) / 2**20)

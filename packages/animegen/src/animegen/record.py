@@ -1,0 +1,158 @@
+"""``run.json``: all that is needed to understand a run and to make it again."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Literal
+
+from animegen.config import ConfigLayer
+from animegen.errors import InputError
+from animegen.settings import Settings
+
+SCHEMA_VERSION = 1
+FILE_NAME = "run.json"
+
+Status = Literal["running", "done", "failed", "interrupted"]
+
+
+@dataclass
+class StepRecord:
+    """One stage at work on one pair.
+
+    Attributes:
+        cached: Whether every part of it had been made by an earlier run.
+        input: Digests of what went in.
+        output: Digests of what came out.
+        seconds: Time spent here (near 0 where cached).
+        peak_memory_mib: Highest memory of the process so far, MiB; None where the system does not say.
+        info: Facts the step reports, e.g. the balloons found.
+    """
+
+    role: str
+    stage: str
+    version: str
+    options: dict[str, dict[str, Any]]
+    weights: dict[str, str]
+    devices: list[str]
+    input: list[str] = field(default_factory=list)
+    output: list[str] = field(default_factory=list)
+    cached: bool = False
+    seconds: float = 0.0
+    peak_memory_mib: int | None = None
+    info: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass
+class RunRecord:
+    """One pair on its way to a clip.
+
+    Attributes:
+        id: Hash of the inputs and of everything that decides the result.
+        inputs: ``{"first": {"path", "name", "sha256", "size", "text_boxes"}, "last": ...}``; paths absolute.
+        settings: The tables that make the run again, as a configuration layer has them.
+        run: The run's own options, each with its source.
+        environment: Versions of everything that takes part.
+        outputs: Files of the run's folder, relative to it.
+    """
+
+    id: str
+    argv: list[str]
+    inputs: dict[str, dict[str, Any]]
+    settings: dict[str, dict[str, Any]]
+    run: dict[str, dict[str, Any]]
+    notes: list[str] = field(default_factory=list)
+    steps: list[StepRecord] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
+    status: Status = "running"
+    error: str | None = None
+    created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+    environment: dict[str, str] = field(default_factory=lambda: environment())
+    schema_version: int = SCHEMA_VERSION
+
+    def to_json(self) -> str:
+        """The text of run.json."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+
+def environment() -> dict[str, str]:
+    """Versions of Python, of the platform and of the libraries a result depends on."""
+    found = {"python": platform.python_version(), "platform": platform.platform()}
+    for name in (
+        "animegen",
+        "animegen-manga",
+        "numpy",
+        "opencv-python",
+        "opencv-python-headless",
+        "av",
+        "torch",
+    ):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def settings_tables(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The tables that make `settings` again, every value written out."""
+    run = {name: entry["value"] for name, entry in settings.run.as_record().items()}
+    tables: dict[str, dict[str, Any]] = {"run": run}
+    for role, choices in settings.choices.items():
+        run[role] = [choice.stage.full_name for choice in choices] or "none"
+        if role != "preprocessor" and choices:
+            run[role] = choices[0].stage.full_name
+        for choice in choices:
+            values = {name: entry["value"] for name, entry in choice.options.as_record().items()}
+            if len(choices) == 1:
+                tables[role] = values
+            else:
+                tables[choice.stage.name] = values
+    if not settings.choices["preprocessor"]:
+        run["preprocessor"] = []
+    return tables
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """The document of a run.json (or of the run's folder that holds it).
+
+    Raises:
+        InputError: Absent, not JSON, or of a schema this version does not know.
+    """
+    path = path / FILE_NAME if path.is_dir() else path
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError as error:
+        raise InputError(f"{path} is not a run.json: {error}.") from None
+    version = document.get("schema_version") if isinstance(document, Mapping) else None
+    if version != SCHEMA_VERSION:
+        raise InputError(
+            f"{path} has schema version {version}; this animegen reads {SCHEMA_VERSION}.",
+            hint="a run.json is read by the version of animegen that its environment names, and newer ones",
+        )
+    return dict(document)
+
+
+def record_layer(document: Mapping[str, Any]) -> ConfigLayer:
+    """The settings of a recorded run as a configuration layer."""
+    return ConfigLayer("run.json", document["settings"])
+
+
+def peak_memory_mib() -> int | None:
+    """Highest resident memory of this process so far, MiB; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (1024 * 1024 if sys.platform == "darwin" else 1024)

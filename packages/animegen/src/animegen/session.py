@@ -1,0 +1,208 @@
+"""Stages at work: imported when first used, called under checks, closed at the end, their results kept by hash."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from animegen.errors import AnimeGenError, MissingError, ResourceError, StageError
+from animegen.hashing import code_digest, json_digest
+from animegen.options import to_json
+from animegen.progress import Reporter
+from animegen.record import StepRecord, peak_memory_mib
+from animegen.registry import Stage, import_target
+from animegen.roles import Role
+from animegen.settings import Choice, Settings
+from animegen.store import Entry, Store, Writer
+from animegen.weights import WeightStore
+
+log = logging.getLogger("animegen")
+T = TypeVar("T")
+
+
+@dataclass
+class StageContext:
+    """What a stage is lent; see `animegen.stages.Context`."""
+
+    stage: Stage
+    devices: tuple[str, ...]
+    dtype: str
+    weights: WeightStore
+    reporter: Reporter
+    warnings: list[str] = field(default_factory=list)
+
+    def weight(self, file: str) -> Path:
+        for weight in self.stage.spec.weights:
+            if weight.file == file:
+                return self.weights.path(self.stage.plugin.name, weight)
+        raise StageError(f"{self.stage.full_name} asked for {file!r}, which is not among its weights.")
+
+    def progress(self, done: int, total: int, unit: str = "steps") -> None:
+        self.reporter.progress(done, total, unit)
+
+    def warn(self, message: str) -> None:
+        if message not in self.warnings:
+            self.warnings.append(message)
+
+
+class Session:
+    """Opens each stage once, runs pieces of work through it, and keeps their results in a store.
+
+    Args:
+        settings: What to run.
+        store: Where results lie.
+        weights: Where weights lie.
+        reporter: Told what happens.
+    """
+
+    def __init__(
+        self, settings: Settings, store: Store, *, weights: WeightStore, reporter: Reporter | None = None
+    ) -> None:
+        self.settings = settings
+        self.store = store
+        self.reporter = reporter or Reporter()
+        self._weights = weights
+        self._open: dict[tuple[Role, str], tuple[Any, StageContext]] = {}
+
+    def identity(self, choice: Choice) -> dict[str, Any]:
+        """What makes a stage give the result it gives: name, version, code, options, weights, number format."""
+        run = self.settings.run.values
+        spec = choice.stage.spec
+        return {
+            "stage": choice.stage.full_name,
+            "version": choice.stage.plugin.version,
+            "code": code_digest(spec.target.partition(":")[0]),
+            "options": to_json(choice.options.values),
+            "weights": self.weight_digests(choice.stage),
+            "number_format": [run.device, run.dtype] if spec.weights else [],
+        }
+
+    def weight_digests(self, stage: Stage) -> dict[str, str]:
+        """Published or measured digests of the weights a stage finds here."""
+        found = {}
+        for weight in stage.spec.weights:
+            digest = self._weights.digest(stage.plugin.name, weight)
+            if digest:
+                found[weight.file] = digest
+        return found
+
+    def stage(self, choice: Choice) -> tuple[Any, StageContext]:
+        """The stage itself, imported and made on first use."""
+        slot = (choice.role, choice.stage.full_name)
+        if slot not in self._open:
+            run = self.settings.run.values
+            context = StageContext(choice.stage, tuple(run.device.split(",")), run.dtype, self._weights, self.reporter)
+            target = import_target(choice.stage)
+            with blame(choice):
+                log.debug("open %s as %s with %s", choice.stage.full_name, choice.role, choice.options.values)
+                self._open[slot] = (target(choice.options.values, context), context)
+        return self._open[slot]
+
+    def close(self, role: Role | None = None) -> None:
+        """Let go of the stages of one role, or of all."""
+        for slot in [slot for slot in self._open if role in (None, slot[0])]:
+            stage, context = self._open.pop(slot)
+            if callable(closing := getattr(stage, "close", None)):
+                try:
+                    closing()
+                except Exception:
+                    log.exception("%s failed to close", context.stage.full_name)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def step(self, choice: Choice) -> StepRecord:
+        """An empty record of a stage's work on one pair."""
+        return StepRecord(
+            role=choice.role,
+            stage=choice.stage.full_name,
+            version=choice.stage.plugin.version,
+            options=choice.options.as_record(),
+            weights=self.weight_digests(choice.stage),
+            devices=self.settings.run.values.device.split(","),
+            cached=True,
+        )
+
+    def make(
+        self,
+        choice: Choice,
+        record: StepRecord,
+        inputs: Sequence[str],
+        work: Callable[[Any, Writer], Mapping[str, Any]],
+        **facts: Any,
+    ) -> Entry:
+        """One piece of work: taken from the store, or done by the stage and kept there.
+
+        Args:
+            choice: The stage.
+            record: Gathers time, digests and warnings of every piece.
+            inputs: Digests of what goes in.
+            work: ``work(stage, writer)`` puts images and returns facts to keep with them.
+            facts: Whatever else decides the result (times, seed, prompt ...), as JSON values.
+        """
+        started = time.perf_counter()
+        key = json_digest({"role": choice.role, **self.identity(choice), "inputs": list(inputs), "facts": facts})
+        entry = self.store.get(key)
+        if entry is None:
+            with self.store.write(key) as writer:
+                entry = self.store.get(key)  # another process may have made it while this one waited
+                if entry is None:
+                    record.cached = False
+                    stage, context = self.stage(choice)
+                    context.warnings = []
+                    with blame(choice):
+                        info = work(stage, writer)
+                    entry = writer.finish({**info, "warnings": context.warnings})
+        record.input += inputs
+        record.output.append(entry.digest)
+        record.seconds = round(record.seconds + time.perf_counter() - started, 4)
+        record.peak_memory_mib = peak_memory_mib()
+        for message in entry.info.get("warnings", ()):
+            if message not in record.warnings:
+                record.warnings.append(message)
+        return entry
+
+
+@contextmanager
+def blame(choice: Choice) -> Iterator[None]:
+    """Turn whatever a stage raises into one line that names it; the traceback goes to the log."""
+    name = choice.stage.full_name
+    try:
+        yield
+    except AnimeGenError:
+        raise
+    except MemoryError as error:
+        raise _out_of_memory(name, choice.role, str(error)) from error
+    except ImportError as error:
+        raise MissingError(
+            f"{name} could not be imported: {error}.",
+            hint=f"animegen plugins check {choice.stage.plugin.short_name}",
+        ) from error
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError" or "Insufficient memory" in str(error):
+            raise _out_of_memory(name, choice.role, str(error)) from error
+        log.exception("%s raised in %s", name, choice.role)
+        text = " ".join(str(error).split())
+        raise StageError(
+            f"{name} ({choice.role}) raised {type(error).__name__}: {text}",
+            hint=f"this is a bug in the stage; try: animegen plugins check {choice.stage.plugin.short_name}",
+        ) from error
+
+
+def _out_of_memory(name: str, role: str, text: str) -> ResourceError:
+    text = " ".join(text.split())
+    return ResourceError(
+        f"out of memory in {role} ({name}){f': {text[:200]}' if text else ''}.",
+        hint=(
+            "try a smaller --size, or a smaller setting of the stage: animegen plugins show " + name,
+            "what is finished is kept; the same command with --resume goes on from it",
+        ),
+    )
