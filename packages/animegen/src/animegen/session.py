@@ -86,8 +86,8 @@ class Session:
         """Published or measured digests of the weights a stage finds here."""
         found = {}
         for weight in stage.spec.weights:
-            digest = self._weights.digest(stage.plugin.name, weight)
-            if digest:
+            status = self._weights.status(stage.plugin.name, weight)
+            if digest := weight.sha256 or status.sha256 or weight.md5:
                 found[weight.file] = digest
         return found
 

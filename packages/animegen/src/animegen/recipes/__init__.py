@@ -105,7 +105,7 @@ def best_available(registry: Registry) -> tuple[Recipe, str]:
                 missing.append(f"{name} is not installed")
                 continue
             if not all(
-                store.status(stage.plugin.name, weight).state == "present"
+                store.status(stage.plugin.name, weight).usable(weight)
                 for weight in stage.spec.weights
                 if weight.required
             ):
