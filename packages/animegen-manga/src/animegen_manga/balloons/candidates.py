@@ -1,0 +1,82 @@
+"""Candidate regions for one text box: white flooded from the text at several tolerances and barrier thicknesses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from animegen_manga.balloons.paper import letters_inside
+from animegen_manga.balloons.shape import depth, dilate, fill_holes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from animegen.media import Box, Mask
+
+TOLERANCES = (28, 64, 110)
+"""Difference from the paper that still counts as paper: JPEG noise and scan yellowing, soft shading, light tone."""
+
+THICKNESSES = (0, 1, 2, 3, 5, 8, 12, 17)
+"""How far the barrier is thickened, px: each closes gaps of the outline up to twice as wide (SPEC 3.1, step 6)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One way to see a balloon.
+
+    Attributes:
+        mask: Filled region in the window, (H, W) bool.
+        barrier: What stopped it: non-paper pixels without the letters, (H, W) bool.
+        letters: Non-paper components that are the text's own, (H, W) bool.
+        tolerance: Difference from the paper allowed.
+        thickness: Barrier thickening, px.
+    """
+
+    mask: Mask
+    barrier: Mask
+    letters: Mask
+    tolerance: int
+    thickness: int
+
+
+def flood_candidates(difference: NDArray[np.uint8], box: Box, allowed: Mask) -> Iterator[Candidate]:
+    """Regions grown from a text box over paper.
+
+    Thickening the barrier by r and growing the result back is read off one distance transform: the seed's component
+    of "deeper than r", dilated by r within the paper.
+
+    Args:
+        difference: (H, W) uint8, difference from the paper.
+        box: Text box in the window.
+        allowed: (H, W) bool, where a balloon may be (inside the frames).
+    """
+    limit = min(box.width, box.height) / 2
+    for tolerance in TOLERANCES:
+        solid = difference > tolerance
+        letters = letters_inside(solid, box)
+        barrier = solid & ~letters
+        free = ~barrier & allowed
+        deep = depth(free)
+        for thickness in THICKNESSES:
+            if thickness and thickness >= max(3.0, limit):
+                break
+            core = seeded(deep > thickness, box)
+            if core is None:
+                break
+            if thickness:
+                core = dilate(core, thickness + 1) & free
+            yield Candidate(fill_holes(core) & allowed, barrier, letters, tolerance, thickness)
+
+
+def seeded(free: Mask, box: Box) -> Mask | None:
+    """The 4-connected component of `free` that holds most of `box`, or None where the box is all barrier."""
+    _, labels = cv2.connectedComponents(free.astype(np.uint8), connectivity=4)
+    inside = np.bincount(labels[box.y0 : box.y1, box.x0 : box.x1].ravel())
+    inside[0] = 0
+    best = int(inside.argmax())
+    return labels == best if inside[best] > 0 else None
