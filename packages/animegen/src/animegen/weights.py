@@ -1,0 +1,413 @@
+"""Files of parameters: where they lie, whether they are what was published, how they get here.
+
+A file lies at ``HOME/weights/PLUGIN/FILE``. Folders that others share with us are searched first and never
+written to. Nothing is fetched unless `WeightStore.fetch` is called, and a stage is only ever handed a file
+whose digest is that of its record: parameters are read by libraries that trust what they read.
+
+HOME is ``ANIMEGEN_HOME``, else the platform's cache folder. PLUGIN is the name of the distribution without
+the customary ``animegen-``. Importing this module imports no network library.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Literal
+
+from animegen.errors import AnimeGenError, InputError, MissingError, ResourceError, StageError, UsageError
+from animegen.weights_check import Note, Progress, difference, has_digest, ignore, measure_for
+from animegen.weights_fetch import Part, Patience, PlaceFailed, fetch, need_room, public, readable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from animegen.stages import Weight
+
+State = Literal["absent", "partial", "unverified", "verified", "damaged"]
+
+_log = logging.getLogger(__name__)
+_YES = {"1", "true", "yes", "on"}
+_BEST_FIRST = ("verified", "unverified", "damaged")
+
+
+def default_home(environ: Mapping[str, str] = os.environ) -> Path:
+    """Folder of everything AnimeGen keeps: ``ANIMEGEN_HOME``, else the platform's cache folder."""
+    if named := environ.get("ANIMEGEN_HOME"):
+        return Path(named).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("animegen", appauthor=False)
+
+
+@dataclass(frozen=True)
+class WeightStatus:
+    """What is known of a file.
+
+    Attributes:
+        state: ``absent``; ``partial`` (a download that can be continued); ``unverified`` (here, but not read
+            since it came or changed, or its publisher gives no digest); ``verified``; ``damaged``.
+        path: Where it is, or where it would be.
+        size: Bytes here (of the part that has arrived, for ``partial``).
+        shared: Whether it lies in a shared folder.
+        sha256: Digest measured when it was last read, or empty.
+        checked: When that was.
+        source: Where it came from, or empty.
+        problem: What is wrong with a damaged one.
+    """
+
+    state: State
+    path: Path
+    size: int = 0
+    shared: bool = False
+    sha256: str = ""
+    checked: datetime | None = None
+    source: str = ""
+    problem: str = ""
+
+    def usable(self, weight: Weight) -> bool:
+        """Whether a stage may be handed it: verified, or here when there is no digest to verify it with."""
+        return self.state == "verified" or (self.state == "unverified" and not has_digest(weight))
+
+    def describe(self, weight: Weight, now: datetime | None = None) -> str:
+        """For tables: ``ok, verified 3 days ago``, ``3.2 GB of 10.5 GB fetched``, ``damaged: ...``."""
+        where = ", shared" if self.shared else ""
+        if self.state == "partial":
+            return f"{readable(self.size)} of {readable(weight.size) if weight.size else 'it'} fetched"
+        if self.state == "damaged":
+            return f"damaged: {self.problem}{where}"
+        if self.state == "verified" and self.checked:
+            return f"ok, verified {_ago(self.checked, now or datetime.now(UTC))}{where}"
+        if self.state == "unverified":
+            return ("here, not verified yet" if has_digest(weight) else "here, no published digest") + where
+        return self.state
+
+
+def _ago(then: datetime, now: datetime) -> str:
+    days = (now - then).days
+    return "today" if days < 1 else "yesterday" if days == 1 else f"{days} days ago"
+
+
+class WeightStore:
+    """All files of parameters of this user.
+
+    Args:
+        home: Folder of everything AnimeGen keeps; by default `default_home`.
+        shared: Read-only folders laid out as ``PLUGIN/FILE``, searched before the user's own; those of
+            ``ANIMEGEN_WEIGHTS`` (separated as in ``PATH``) come before them.
+        mirrors: Addresses that hold ``PLUGIN/FILE``, tried before the published places; those of
+            ``ANIMEGEN_WEIGHTS_MIRROR`` (separated by spaces or commas) come before them.
+        offline: Never use the network; also ``ANIMEGEN_OFFLINE`` or ``HF_HUB_OFFLINE``.
+        patience: How long to put up with a bad connection.
+        environ: Where the variables are read from.
+    """
+
+    def __init__(
+        self,
+        home: Path | None = None,
+        shared: Sequence[Path] = (),
+        *,
+        mirrors: Sequence[str] = (),
+        offline: bool = False,
+        patience: Patience | None = None,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self.home = home or default_home(environ)
+        self.folder = self.home / "weights"
+        listed = environ.get("ANIMEGEN_WEIGHTS", "").split(os.pathsep)
+        self.shared = (*(Path(entry).expanduser() for entry in listed if entry), *shared)
+        self.mirrors = (*environ.get("ANIMEGEN_WEIGHTS_MIRROR", "").replace(",", " ").split(), *mirrors)
+        self.offline = offline or any(
+            environ.get(name, "").strip().lower() in _YES for name in ("ANIMEGEN_OFFLINE", "HF_HUB_OFFLINE")
+        )
+        self.patience = patience or Patience()
+
+    def place(self, plugin: str, weight: Weight) -> Path:
+        """Where the user's own copy of a file is kept."""
+        for name in (plugin, weight.file):
+            if name in ("", ".", "..") or PurePath(name).name != name or "\\" in name:
+                raise StageError(f"{plugin}: {name!r} is not a plain name, so no file can be kept under it.")
+        return self.folder / short_name(plugin) / weight.file
+
+    def status(self, plugin: str, weight: Weight) -> WeightStatus:
+        """What is known of a file without reading it: from names, sizes and the notes of earlier checks."""
+        copies = self._copies(plugin, weight)
+        if copies:
+            return copies[0]
+        own = self.place(plugin, weight)
+        arrived = Part(own).size
+        return WeightStatus("partial" if arrived else "absent", own, arrived)
+
+    def path(self, plugin: str, weight: Weight) -> Path:
+        """The file, known to be what was published (read once, then remembered until it changes).
+
+        Raises:
+            MissingError: It is absent or damaged; the hints hold the commands that bring it.
+        """
+        status = self._best(plugin, weight)
+        if not status.usable(weight):
+            raise self._missing(plugin, weight, status)
+        return status.path
+
+    def verify(self, plugin: str, weight: Weight, progress: Progress = ignore) -> WeightStatus:
+        """Read the whole file again and compare it with its record; a damaged one is told, not removed.
+
+        Raises:
+            MissingError: There is no file.
+        """
+        status = self.status(plugin, weight)
+        if status.state in ("absent", "partial"):
+            raise self._missing(plugin, weight, status)
+        return self._read(status, plugin, weight, progress)
+
+    def fetch(
+        self,
+        plugin: str,
+        weight: Weight,
+        *,
+        source_file: Path | None = None,
+        mirrors: Sequence[str] = (),
+        progress: Progress = ignore,
+    ) -> WeightStatus:
+        """Bring a file here and verify it; nothing happens when it is here and verified already.
+
+        Asking the user first (licence, size) is the caller's part. Interrupted at any moment, what has
+        arrived is kept, and the next call goes on from there.
+
+        Args:
+            plugin, weight: Which file.
+            source_file: A file the user has: verified, then linked or copied, without any network.
+            mirrors: Addresses that hold ``PLUGIN/FILE``, tried first.
+            progress: Called as bytes arrive, are copied, or are verified.
+
+        Raises:
+            MissingError: No place gave it; the message lists each with its reason.
+            InputError: `source_file` cannot be read or is another file; the message has both digests.
+            ResourceError: The disk is full or cannot be written to.
+        """
+        own = self.place(plugin, weight)
+        with self._alone(own):
+            status = self._best(plugin, weight, progress)
+            if status.usable(weight):
+                return status
+            if source_file is not None:
+                return self._adopt(source_file, own, plugin, weight, progress)
+            if self.offline:
+                raise self._missing(plugin, weight, status)
+            own.unlink(missing_ok=True)  # damaged, or it would have been usable
+            return self._download(own, plugin, weight, (*mirrors, *self.mirrors), progress)
+
+    def remove(self, plugin: str, weight: Weight) -> int:
+        """Delete the user's own copy and whatever part of it has arrived; the bytes freed.
+
+        Raises:
+            UsageError: It lies in a shared folder only, which is not ours to change.
+        """
+        own = self.place(plugin, weight)
+        with self._alone(own):
+            part = Part(own)
+            freed = part.size + (own.stat().st_size if own.is_file() else 0)
+            if not freed and (status := self.status(plugin, weight)).shared:
+                raise UsageError(f"{weight.file} lies in a shared folder, which is only read: {status.path}.")
+            part.drop()
+            for path in (own, _note_place(own, own)):
+                path.unlink(missing_ok=True)
+        return freed
+
+    @contextmanager
+    def _alone(self, own: Path) -> Iterator[None]:
+        """Keep other processes from changing the same file; they wait, then find it done."""
+        from filelock import FileLock, Timeout
+
+        # In a folder of their own, and never deleted: a lock that is deleted can be held twice.
+        place = self.folder / ".locks" / f"{own.parent.name}-{own.name}.lock"
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            own.parent.mkdir(exist_ok=True)
+            lock = FileLock(place)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                _log.warning("another animegen is busy with %s; waiting for it", own.name)
+                lock.acquire()
+        except OSError as error:
+            raise ResourceError(
+                f"{self.folder} cannot be written to: {error.strerror or type(error).__name__}.",
+                hint="set ANIMEGEN_HOME to a folder of your own",
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _copies(self, plugin: str, weight: Weight) -> list[WeightStatus]:
+        """All copies that exist, those known to be good first, then in the order they are searched."""
+        own = self.place(plugin, weight)
+        candidates = [*(folder / own.parent.name / own.name for folder in self.shared), own]
+        found = [_look(path, own, weight) for path in candidates if path.is_file()]
+        return sorted(found, key=lambda status: _BEST_FIRST.index(status.state))
+
+    def _best(self, plugin: str, weight: Weight, progress: Progress = ignore) -> WeightStatus:
+        """The first usable copy, reading those that were never read; else the state of things."""
+        for status in self._copies(plugin, weight):
+            if status.state == "unverified" and has_digest(weight):
+                status = self._read(status, plugin, weight, progress)
+            if status.usable(weight):
+                return status
+        return self.status(plugin, weight)
+
+    def _read(self, status: WeightStatus, plugin: str, weight: Weight, progress: Progress) -> WeightStatus:
+        own = self.place(plugin, weight)
+        place = _note_place(status.path, own)
+        found = measure_for(weight, status.path, progress)
+        note = Note.of(status.path, weight, found, status.source, Note.read(place))
+        note.write(place)
+        return _from_note(note, own, weight)
+
+    def _adopt(
+        self, source: Path, own: Path, plugin: str, weight: Weight, progress: Progress
+    ) -> WeightStatus:
+        try:
+            found = measure_for(weight, source, progress)
+        except OSError as error:
+            raise InputError(f"{source} cannot be read: {error.strerror or type(error).__name__}.") from None
+        if problem := difference(weight, found):
+            raise InputError(
+                f"{source} is not the published {weight.file}: {problem}.",
+                hint=_commands(plugin, weight)[:-1],
+            )
+        part = Part(own)
+        part.drop()
+        try:
+            os.link(source.resolve(), part.path)  # no second copy of ten gigabytes on the same disk
+        except OSError:
+            need_room(own.parent, found.size, what=weight.file)
+            _copy(source, part.path, found.size, progress)
+        return self._settle(part, own, weight, str(source), progress)
+
+    def _download(
+        self, own: Path, plugin: str, weight: Weight, mirrors: Sequence[str], progress: Progress
+    ) -> WeightStatus:
+        places = [f"{base.rstrip('/')}/{own.parent.name}/{own.name}" for base in mirrors] + [*weight.urls]
+        if not places:
+            raise self._missing(plugin, weight, self.status(plugin, weight))
+        part = Part(own)
+        if weight.size is not None:
+            need_room(own.parent, weight.size - part.size, what=weight.file)
+        failed = []
+        for url in places:
+            try:
+                return self._download_from(url, part, own, weight, progress)
+            except PlaceFailed as reason:
+                failed.append(f"{public(url)} ({reason})")
+        arrived = f"; {readable(part.size)} are kept, the next attempt continues them" if part.size else ""
+        count = "its one place" if len(places) == 1 else f"any of {len(places)} places"
+        raise MissingError(
+            f"{weight.file} could not be fetched from {count}: {'; '.join(failed)}{arrived}.",
+            hint=_commands(plugin, weight),
+        )
+
+    def _download_from(
+        self, url: str, part: Part, own: Path, weight: Weight, progress: Progress
+    ) -> WeightStatus:
+        while True:
+            joined = fetch(
+                url,
+                part,
+                size=weight.size,
+                join=has_digest(weight),
+                patience=self.patience,
+                progress=progress,
+            )
+            try:
+                return self._settle(part, own, weight, public(url), progress)
+            except PlaceFailed:
+                # Bytes of two transfers may not fit together; those of one that starts at zero do.
+                if not joined:
+                    raise
+
+    def _settle(self, part: Part, own: Path, weight: Weight, source: str, progress: Progress) -> WeightStatus:
+        """Verify what has arrived and put it in its place; wrong bytes are deleted."""
+        found = measure_for(weight, part.path, progress)
+        if problem := difference(weight, found):
+            part.drop()
+            raise PlaceFailed(f"wrong bytes, deleted: {problem}")
+        part.path.replace(own)
+        part.drop()
+        note = Note.of(own, weight, found, source)
+        note.write(_note_place(own, own))
+        return _from_note(note, own, weight)
+
+    def _missing(self, plugin: str, weight: Weight, status: WeightStatus) -> AnimeGenError:
+        name = short_name(plugin)
+        size = f" ({readable(weight.size)})" if weight.size else ""
+        if status.state == "damaged":
+            text = f"{name} needs {weight.file}, but {status.path} is damaged: {status.problem}."
+        elif status.state == "partial":
+            text = f"{name} needs {weight.file}{size}, of which only {readable(status.size)} are here."
+        else:
+            text = f"{name} needs {weight.file}{size}, which is not here."
+        if self.offline:
+            text += " Nothing is fetched while offline (--offline, ANIMEGEN_OFFLINE or HF_HUB_OFFLINE)."
+        return MissingError(text, hint=_commands(plugin, weight))
+
+
+def short_name(plugin: str) -> str:
+    """A distribution's name without the customary ``animegen-``: what users type, and the folder's name."""
+    return plugin.removeprefix("animegen-") or plugin
+
+
+def _commands(plugin: str, weight: Weight) -> tuple[str, ...]:
+    """What to type to get a file."""
+    name = short_name(plugin)
+    one = f"{name}/{weight.file}"
+    by_hand = f"from a file you have: animegen weights fetch {one} --from {weight.file}"
+    if not weight.urls:
+        return (by_hand,)
+    return (f"animegen weights fetch {name if weight.required else one}", by_hand)
+
+
+def _note_place(path: Path, own: Path) -> Path:
+    """Where the note about `path` is kept: beside our own copy, also for shared ones, which are only read."""
+    if path == own:
+        return own.with_name(f"{own.name}.note.json")
+    return own.with_name(f"{own.name}.shared-{_fold(path.parent)}.note.json")
+
+
+def _fold(folder: Path) -> str:
+    from hashlib import sha256
+
+    return sha256(str(folder).encode()).hexdigest()[:12]
+
+
+def _look(path: Path, own: Path, weight: Weight) -> WeightStatus:
+    note = Note.read(_note_place(path, own))
+    if note is not None and note.holds_for(path, weight):
+        return _from_note(note, own, weight)
+    size = path.stat().st_size
+    source = note.source if note is not None else ""
+    if weight.size is not None and size != weight.size:
+        problem = f"size expected {weight.size:,} bytes, got {size:,}"
+        return WeightStatus("damaged", path, size, path != own, source=source, problem=problem)
+    return WeightStatus("unverified", path, size, path != own, source=source)
+
+
+def _from_note(note: Note, own: Path, weight: Weight) -> WeightStatus:
+    state: State = "damaged" if note.problem else "verified" if has_digest(weight) else "unverified"
+    path = Path(note.path)
+    when = datetime.fromisoformat(note.when)
+    return WeightStatus(state, path, note.size, path != own, note.sha256, when, note.source, note.problem)
+
+
+def _copy(source: Path, target: Path, size: int, progress: Progress) -> None:
+    try:
+        with source.open("rb") as reader, target.open("wb") as writer:
+            while chunk := reader.read(1 << 20):
+                writer.write(chunk)
+                progress(writer.tell(), size, "copy")
+    except OSError as error:
+        target.unlink(missing_ok=True)
+        raise ResourceError(f"{source} cannot be copied to {target}: {error.strerror}.") from None
