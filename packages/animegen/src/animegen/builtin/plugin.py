@@ -2,25 +2,159 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from animegen.hooks import hookimpl
+from animegen.options import option
 from animegen.stages import InterpolatorSpec, MetricSpec, StageSpec
+
+
+@dataclass(frozen=True)
+class TeleaOptions:
+    """Options of `telea`."""
+
+    radius: float = option(
+        3.0, "Pixels around each point that it is filled from; more is smoother.", min=1, max=64, unit="px"
+    )
+    method: str = option("telea", "Fast marching (Telea) or Navier-Stokes (ns).", choices=("telea", "ns"))
+
+
+@dataclass(frozen=True)
+class FlatOptions:
+    """Options of `flat`."""
+
+    ring: int = option(6, "Width of the ring around a hole that is looked at.", min=1, max=64, unit="px")
+    tolerance: float = option(
+        12.0, "How far a colour of the ring may be from flat; more calls more holes flat.", min=0, max=255
+    )
+    share: float = option(0.8, "Share of the ring that must be flat; less lets more strokes cross it.", min=0.5, max=1)
+    otherwise: str = option(
+        "membrane",
+        "Filling of a hole on drawing: smooth without strokes (membrane), or telea.",
+        choices=("membrane", "telea"),
+    )
+
+
+@dataclass(frozen=True)
+class LabOptions:
+    """Options of `lab`."""
+
+    bilateral_diameter: int = option(7, "Width of the bilateral filter; 0 leaves it out.", min=0, max=31, unit="px")
+    bilateral_sigma_color: float = option(
+        75.0, "Difference that the bilateral filter still smooths; more softens lines.", min=0, max=255
+    )
+    bilateral_sigma_space: float = option(75.0, "Reach of the bilateral filter's weights.", min=0, max=255, unit="px")
+    clahe_clip: float = option(
+        2.0, "Contrast limit of CLAHE; more lifts tone and noise too; 0 leaves it out.", min=0, max=40
+    )
+    clahe_tiles: int = option(8, "Tiles of CLAHE along each side.", min=1, max=64)
+    unsharp_amount: float = option(0.5, "Strength of the unsharp mask; 0 leaves it out.", min=0, max=5)
+    unsharp_sigma: float = option(1.0, "Blur of the unsharp mask.", min=0.1, max=50, unit="px")
+
+
+@dataclass(frozen=True)
+class DescreenOptions:
+    """Options of `descreen`."""
+
+    pitch: float | None = option(
+        None, "Distance of the tone's dots or lines; none finds it.", min=1.4, max=32, unit="px"
+    )
+    local: bool = option(True, "Change only places where tone is found; off filters all of it at one pitch.")
+    min_share: float = option(
+        0.02, "Share of 64-pixel tiles that must hold tone before anything is changed.", min=0, max=1
+    )
+    line_contrast: float = option(
+        24.0, "Grey levels by which a line is darker than the tone around it.", min=1, max=255
+    )
+
+
+@dataclass(frozen=True)
+class FlowOptions:
+    """Options of `flow`."""
+
+    lines: float = option(
+        0.3, "Part that the distance to drawn lines has in the search for motion; the rest is luma.", min=0, max=1
+    )
+    crossover: float = option(
+        0.6, "Part of the time in which the picture changes over to the last image; less ghosts less.", min=0.05, max=1
+    )
+    least_found: float = option(
+        0.3, "Share of the change that motion must explain; below it the whole is a dissolve.", min=0, max=1
+    )
 
 
 @hookimpl
 def animegen_inpainters() -> list[StageSpec]:
-    return []
+    return [
+        StageSpec(
+            "telea",
+            "animegen.builtin.telea:Telea",
+            "Fills holes by marching the rim's colours inwards (OpenCV); quick, smears strokes.",
+            TeleaOptions,
+        ),
+        StageSpec(
+            "flat",
+            "animegen.builtin.flat:Flat",
+            "Fills holes on plain paper or a smooth slope with exactly that; others smoothly.",
+            FlatOptions,
+        ),
+    ]
 
 
 @hookimpl
 def animegen_preprocessors() -> list[StageSpec]:
-    return []
+    return [
+        StageSpec(
+            "lab",
+            "animegen.builtin.lab:Lab",
+            "Bilateral filter, CLAHE and unsharp mask on lightness; lifts contrast, keeps screentone.",
+            LabOptions,
+        ),
+        StageSpec(
+            "descreen",
+            "animegen.builtin.descreen:Descreen",
+            "Turns screentone into flat grey and keeps lines; leaves pictures without tone as they are.",
+            DescreenOptions,
+        ),
+    ]
 
 
 @hookimpl
 def animegen_interpolators() -> list[InterpolatorSpec]:
-    return []
+    return [
+        InterpolatorSpec(
+            "flow",
+            "animegen.builtin.flow:Flow",
+            "Moves both images along the optical flow between them; dissolves what has no counterpart.",
+            FlowOptions,
+        ),
+        InterpolatorSpec(
+            "crossfade",
+            "animegen.builtin.crossfade:Crossfade",
+            "Dissolves one image into the other: the baseline that others must beat.",
+        ),
+    ]
 
 
 @hookimpl
 def animegen_metrics() -> list[MetricSpec]:
-    return []
+    return [
+        MetricSpec(
+            "psnr",
+            "animegen.builtin.metrics:Psnr",
+            "Peak signal-to-noise ratio over RGB, mean of the frames' values.",
+            better="higher",
+            unit="dB",
+        ),
+        MetricSpec(
+            "ssim",
+            "animegen.builtin.metrics:Ssim",
+            "Structural similarity (Wang 2004: Gaussian window of 11 px, per RGB channel).",
+            better="higher",
+        ),
+        MetricSpec(
+            "line-chamfer",
+            "animegen.builtin.metrics:LineChamfer",
+            "Distance between the drawn lines of clip and reference, as a share of the diagonal (EISAI).",
+        ),
+    ]

@@ -1,0 +1,161 @@
+"""Flat filling: what lay behind a balloon on plain paper is plain paper, without a generator's dirt in it.
+
+Each hole is judged by the ring around it. A ring of one colour, or of one slope of colour, fills its hole with
+just that. Any other ring is drawing, which nobody can redraw without a model: the hole then gets the colours of
+its rim with thin strokes left out, smoothly joined (or Telea's filling, which keeps strokes but smears them).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from animegen.builtin.telea import PAPER, march
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from animegen.builtin.plugin import FlatOptions
+    from animegen.media import Image, Mask
+    from animegen.stages import Context
+
+    Colours = NDArray[np.float32]
+
+_AROUND = 12
+"""Pixels around a hole's box that are looked at besides the ring: enough to see past a thick stroke."""
+
+
+class Flat:
+    """Fill flat holes flat, others smoothly (or with Telea), each hole on its own."""
+
+    def __init__(self, options: FlatOptions, context: Context) -> None:
+        self.options = options
+        self.context = context
+
+    def __call__(self, image: Image, mask: Mask) -> Image:
+        """(H, W, 3) uint8 RGB with the True pixels of an (H, W) bool mask filled; all others are equal.
+
+        Pixels beyond the picture count for nothing. A picture masked as a whole becomes white paper.
+        """
+        out = image.copy(order="C")
+        if not mask.any():
+            return out
+        if mask.all():
+            self.context.warn("The whole picture is masked, so nothing is known to fill it from: white paper.")
+            out[...] = PAPER
+            return out
+        ring_width, busy = self.options.ring, 0
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+        margin = ring_width + _AROUND
+        for number in range(1, count):
+            x, y, width, height = (int(v) for v in stats[number, :4])
+            near = np.s_[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin]
+            hole = labels[near] == number
+            filled = self._plain(image[near], hole, mask[near])
+            if filled is None:
+                busy += 1
+                filled = self._busy(image[near], hole, mask[near])
+            out[near][hole] = filled[hole]
+        if busy:
+            self.context.warn(
+                f"{busy} of {count - 1} holes lie on drawing, not on flat paper: filled from the rim "
+                f"({self.options.otherwise}); an inpainter with weights would redraw what was behind."
+            )
+        return out
+
+    def _plain(self, image: Image, hole: Mask, mask: Mask) -> Image | None:
+        """The picture with its hole filled by one colour or one slope, or None where the ring is neither."""
+        size = 2 * self.options.ring + 1
+        disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (size, size))
+        ring = cv2.dilate(hole.astype(np.uint8), disc).astype(bool) & ~mask
+        known = image[ring].astype(np.float32)
+        if not len(known):
+            return None
+        inside = _fits(known, np.median(known, axis=0), self.options.tolerance)
+        if inside.mean() >= self.options.share:
+            colour = np.rint(np.median(known[inside], axis=0)).astype(np.uint8)
+            return np.full_like(image, colour)
+        points = np.argwhere(ring)
+        slope, inside = _plane(points, known, self.options.tolerance)
+        if inside.mean() < self.options.share:
+            return None
+        rows, columns = np.indices(hole.shape, dtype=np.float32)
+        surface = rows[..., None] * slope[0] + columns[..., None] * slope[1] + slope[2]
+        low, high = known[inside].min(0), known[inside].max(0)  # a slope is not carried on beyond its rim
+        return np.rint(np.clip(surface, low, high)).astype(np.uint8)
+
+    def _busy(self, image: Image, hole: Mask, mask: Mask) -> Image:
+        if mask.all():  # other holes hide all there is around this one
+            return np.full_like(image, PAPER)
+        if self.options.otherwise == "telea":
+            return march(image, mask)
+        return membrane(_without_strokes(image, mask), hole, ~mask)
+
+
+def _fits(known: Colours, model: Colours, tolerance: float) -> NDArray[np.bool_]:
+    """Which colours differ from the model by no more than the tolerance in any channel."""
+    inside: NDArray[np.bool_] = np.abs(known - model).max(axis=1) <= tolerance
+    return inside
+
+
+def _plane(points: NDArray[np.intp], known: Colours, tolerance: float) -> tuple[Colours, NDArray[np.bool_]]:
+    """Rows (per y, per x, constant) of the plane most of the colours lie on, and which of them do.
+
+    Least absolute deviations by reweighting: strokes that cross the ring must not tilt the plane.
+    """
+    design = np.column_stack([points, np.ones(len(points))]).astype(np.float32)
+    weight = np.ones((len(points), 1), np.float32)
+    slope = np.zeros((3, 3), np.float32)
+    for _ in range(8):
+        slope = np.linalg.lstsq(design * weight, known * weight, rcond=None)[0]
+        error = np.abs(known - design @ slope).max(axis=1, keepdims=True)
+        weight = 1 / np.sqrt(np.maximum(error, 1.0))
+    return slope, _fits(known, design @ slope, tolerance)
+
+
+def _without_strokes(image: Image, mask: Mask, size: int = 13) -> Image:
+    """The picture with thin strokes taken out of the rims of its holes: a median of what is known within `size`."""
+    known = ~mask
+    rim = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & known
+    out = image.copy()
+    reach = size // 2
+    padded = np.pad(image.astype(np.float32), ((reach, reach), (reach, reach), (0, 0)))
+    padded[~np.pad(known, reach)] = np.nan
+    ys, xs = np.nonzero(rim)
+    offsets = np.arange(size)
+    window = padded[ys[:, None, None] + offsets[None, :, None], xs[:, None, None] + offsets[None, None, :]]
+    out[rim] = np.rint(np.nanmedian(window.reshape(len(ys), -1, 3), axis=1)).astype(np.uint8)
+    return out
+
+
+def membrane(image: Image, hole: Mask, known: Mask) -> Image:
+    """Fill a hole with the smoothest surface that meets its rim: Laplace's equation, coarse to fine.
+
+    Args:
+        image: (H, W, 3) uint8 RGB.
+        hole: (H, W) bool, pixels to fill.
+        known: (H, W) bool, pixels whose colour may be used; other pixels are neither read nor filled.
+    """
+    rim = cv2.dilate(hole.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & known
+    levels = [(np.where(rim[..., None], image, 0).astype(np.float32), rim.astype(np.float32))]
+    while min(levels[-1][1].shape) > 2:
+        colour, weight = levels[-1]
+        size = ((weight.shape[1] + 1) // 2, (weight.shape[0] + 1) // 2)
+        total = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)[..., None]
+        mixed = cv2.resize(colour * weight[..., None], size, interpolation=cv2.INTER_AREA)
+        coarse = np.divide(mixed, total, out=np.zeros_like(mixed), where=total > 0)
+        levels.append((coarse, (total[..., 0] > 0).astype(np.float32)))
+    colour, weight = levels.pop()
+    mean = (colour * weight[..., None]).sum((0, 1)) / max(1.0, float(weight.sum()))
+    surface = np.where(weight[..., None] > 0, colour, mean).astype(np.float32)
+    while levels:
+        colour, weight = levels.pop()
+        fixed = weight[..., None] > 0
+        surface = cv2.resize(surface, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        for _ in range(40):
+            surface = np.where(fixed, colour, surface)
+            surface = cv2.blur(surface, (3, 3), borderType=cv2.BORDER_REPLICATE)
+        surface = np.where(fixed, colour, surface)
+    return np.rint(np.clip(surface, 0, 255)).astype(np.uint8)
