@@ -73,7 +73,7 @@ class FlowOptions:
     """Options of `flow`."""
 
     lines: float = option(
-        0.3, "Part that the distance to drawn lines has in the search for motion; the rest is luma.", min=0, max=1
+        0.15, "Part that the distance to drawn lines has in the search for motion; the rest is luma.", min=0, max=1
     )
     crossover: float = option(
         0.6, "Part of the time in which the picture changes over to the last image; less ghosts less.", min=0.05, max=1
