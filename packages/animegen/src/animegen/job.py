@@ -254,7 +254,7 @@ def _detect(name: str, image: Image, boxes: Sequence[Box], stage: Any, writer: W
         regions = check_regions(name, stage(image, boxes), image)
     for index, region in enumerate(regions):
         mask = np.ones((region.box.height, region.box.width), bool) if region.mask is None else region.mask
-        writer.put(index, mask.astype(np.uint8) * np.uint8(255))
+        writer.put(index, mask)
     facts = [
         {
             "kind": region.kind,
@@ -275,7 +275,7 @@ def _region(entry: Entry, index: int) -> Region:
         Box(*fact["box"]),
         fact["score"],
         fact["method"],
-        entry.load(index) > 127,
+        entry.load(index),
         tuple((x, y) for x, y in fact["polygon"]),
     )
 

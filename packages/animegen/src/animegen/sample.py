@@ -14,8 +14,6 @@ from animegen._cv2 import cv2
 from animegen.media import Box, Panel, PanelPair
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from animegen.media import Image
 
 WIDTH, HEIGHT = 640, 480

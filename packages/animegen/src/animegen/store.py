@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +28,8 @@ _DONE = "done.json"
 _WRITERS = 2  # PNG encoding runs outside the interpreter's lock: two threads halve it without crowding a stage
 _QUEUED = 4  # images waiting to be written; bounds memory
 
-Array = NDArray[np.uint8]
-"""(H, W, 3) uint8 RGB, or (H, W) uint8 of 0 and 255 for a mask."""
+Array = NDArray[np.uint8] | NDArray[np.bool_]
+"""(H, W, 3) uint8 RGB, or (H, W) bool for a mask."""
 
 
 class Entry(Protocol):
@@ -218,7 +218,10 @@ class DiskWriter:
     def _write(self, index: int, image: Array) -> str:
         try:
             path = self._part / _name(index)
-            (write_image if image.ndim == 3 else write_mask)(path, image)
+            if image.dtype == np.bool_:
+                write_mask(path, cast(NDArray[np.bool_], image))
+            else:
+                write_image(path, cast(NDArray[np.uint8], image))
             return array_digest(image)
         finally:
             self._room.release()
@@ -259,4 +262,4 @@ def _name(index: int) -> str:
 def _read(path: Path) -> Array:
     with path.open("rb") as file:
         grey = file.read(26)[25] == 0  # the colour type of a PNG's header: 0 grey (a mask), 2 RGB
-    return read_mask(path).astype(np.uint8) * np.uint8(255) if grey else read_image(path)
+    return read_mask(path) if grey else read_image(path)
