@@ -487,8 +487,8 @@ def test_two_at_once_fetch_once(store: WeightStore, server: Server) -> None:
 # The Hugging Face Hub, played by the same server
 
 
-def hub_file(answer: Answer) -> Answer:
-    commit = "a" * 40
+def hub_file(answer: Answer, commit: str = "a" * 40) -> Answer:
+    """What the hub answers to HEAD, and `answer` to GET."""
 
     def with_headers(handler: Handler) -> None:
         if handler.command == "HEAD":
@@ -502,11 +502,9 @@ def hub_file(answer: Answer) -> Answer:
 
 
 @pytest.fixture
-def hub(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
+def hub(server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", CHUNK)
-    monkeypatch.setattr("time.sleep", lambda _: None)  # the hub's library waits between its own attempts
+    monkeypatch.setenv("HF_TOKEN", "hf_hunter2")
     return server
 
 
@@ -521,12 +519,15 @@ def test_a_file_of_the_hub_is_fetched_through_its_library(store: WeightStore, hu
     assert status.source == "hf://someone/nets/sub/net.pt@v1"
     assert leftovers(store) == {"net.pt", "net.pt.note.json"}
     assert (len(DATA), len(DATA), "fetch") in steps
+    asked = [headers for _, path, headers in hub.seen if "resolve" in path]
+    assert [headers.get("authorization") for headers in asked] == ["Bearer hf_hunter2"] * 2
+    assert all("hunter2" not in path.read_text("latin1") for path in store.folder.rglob("*") if path.is_file())
 
 
 def test_a_file_of_the_hub_is_resumed(store: WeightStore, hub: Server) -> None:
-    place = "/someone/nets/resolve/main/net.pt"
-    head = broken = hub_file(broken_after(30 * CHUNK))
-    hub.answers[place] = [head, broken, hub_file(whole())]
+    head = hub_file(missing)
+    broken = hub_file(broken_after(30 * CHUNK))
+    hub.answers["/someone/nets/resolve/main/net.pt"] = [head, broken, head, hub_file(whole())]
 
     status = store.fetch("demo", record("hf://someone/nets/net.pt"))
 
@@ -552,6 +553,34 @@ def test_a_file_of_the_hub_that_was_interrupted_is_resumed(store: WeightStore, h
     assert store.fetch("demo", weight).path.read_bytes() == DATA
     asked = [headers.get("Range") for command, _, headers in hub.seen if command == "GET"]
     assert asked == [None, f"bytes={kept.size}-"]
+
+
+def test_a_branch_of_the_hub_that_moved_on_is_fetched_from_its_start(store: WeightStore, hub: Server) -> None:
+    old = broken_after(30 * CHUNK, b"x" * len(DATA))
+    hub.answers["/someone/nets/resolve/main/net.pt"] = [
+        hub_file(missing),
+        hub_file(old),
+        hub_file(whole(), commit="b" * 40),
+    ]
+
+    assert store.fetch("demo", record("hf://someone/nets/net.pt")).path.read_bytes() == DATA
+    assert [headers.get("Range") for command, _, headers in hub.seen if command == "GET"] == [None, None]
+
+
+def test_a_busy_hub_is_given_the_time_it_asks_for(store: WeightStore, hub: Server, waits: list[float]) -> None:
+    hub.answers["/someone/nets/resolve/main/net.pt"] = [busy(429, "9"), hub_file(whole())]
+
+    assert store.fetch("demo", record("hf://someone/nets/net.pt")).state == "verified"
+    assert waits == [9.0]
+
+
+def test_a_hub_that_cannot_be_reached_is_told(
+    store: WeightStore, monkeypatch: pytest.MonkeyPatch, waits: list[float]
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(MissingError, match="gave up after 3 attempts"):
+        store.fetch("demo", record("hf://someone/nets/net.pt"))
+    assert len(waits) == 2
 
 
 def test_what_the_hub_does_not_have_is_told(store: WeightStore, hub: Server) -> None:

@@ -267,9 +267,7 @@ class WeightStore:
         note.write(place)
         return _from_note(note, own, weight)
 
-    def _adopt(
-        self, source: Path, own: Path, plugin: str, weight: Weight, progress: Progress
-    ) -> WeightStatus:
+    def _adopt(self, source: Path, own: Path, plugin: str, weight: Weight, progress: Progress) -> WeightStatus:
         try:
             found = measure_for(weight, source, progress)
         except OSError as error:
@@ -310,9 +308,7 @@ class WeightStore:
             hint=_commands(plugin, weight),
         )
 
-    def _download_from(
-        self, url: str, part: Part, own: Path, weight: Weight, progress: Progress
-    ) -> WeightStatus:
+    def _download_from(self, url: str, part: Part, own: Path, weight: Weight, progress: Progress) -> WeightStatus:
         while True:
             joined = fetch(
                 url,

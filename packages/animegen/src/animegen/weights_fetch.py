@@ -4,13 +4,13 @@ Whatever happens, what has arrived stays in ``FILE.part`` and the next attempt g
 connection, a busy server, Ctrl-C, a switched-off machine. pooch's downloader does the transfer; it cannot
 resume by itself, but it hands headers and hooks on to requests and writes into any file object, so a Range
 header, a look at the status before the first byte is written, and a file object that knows where it stands
-are all that has to be added here. The hub's own library resumes by itself.
+are all that has to be added here. Files of the hub go the same way
+once its library has said where they are.
 """
 
 from __future__ import annotations
 
 import errno
-import inspect
 import json
 import os
 import re
@@ -27,17 +27,17 @@ from animegen.errors import ResourceError
 from animegen.weights_check import Progress, ignore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _CHUNK = 1 << 16  # what has come of an unfinished chunk is lost when the connection breaks: keep it small
 _BUSY = {408, 425, 429, 500, 502, 503, 504}
 
 
-class PlaceFailed(Exception):  # noqa: N818 - not shown to users: the store goes on to the next place
+class PlaceFailed(Exception):  # not shown to users: the store goes on to the next place
     """This place will not give the file; the text says why, ready to be listed."""
 
 
-class _Later(Exception):  # noqa: N818 - as above
+class _Later(Exception):  # as above
     """Worth another attempt, after `wait` seconds where the server says so."""
 
     def __init__(self, reason: str, wait: float | None = None) -> None:
@@ -79,15 +79,11 @@ class Part:
     def __init__(self, target: Path) -> None:
         self.path = target.with_name(target.name + ".part")
         self.origin = target.with_name(target.name + ".part.json")
-        self.hub = target.with_name(target.name + ".part.hub")
 
     @property
     def size(self) -> int:
-        """Bytes that have arrived (of whichever kind of transfer has brought more)."""
-        staged = (
-            sum(file.stat().st_size for file in self.hub.rglob("*.incomplete")) if self.hub.is_dir() else 0
-        )
-        return max(staged, self.path.stat().st_size if self.path.is_file() else 0)
+        """Bytes that have arrived."""
+        return self.path.stat().st_size if self.path.is_file() else 0
 
     def validator(self, url: str) -> str:
         """The strong ETag or date under which `url` gave the bytes so far, or an empty string."""
@@ -111,7 +107,6 @@ class Part:
         """Forget everything that has arrived."""
         self.path.unlink(missing_ok=True)
         self.origin.unlink(missing_ok=True)
-        shutil.rmtree(self.hub, ignore_errors=True)
 
 
 def need_room(folder: Path, size: int, *, what: str) -> None:
@@ -193,13 +188,12 @@ def fetch(
         PlaceFailed: Not here, or not for us, or not within the patience.
         ResourceError: The disk is full, or will be.
     """
-    hub = url.startswith("hf://")
-    if not hub and part.path.exists():
+    if part.path.exists():
         too_long = size is not None and part.size > size
         if too_long or not (join or part.came_from(url)):
             part.drop()
     begun = part.size > 0
-    attempt = _from_hub if hub else _over_http
+    attempt = _from_hub if url.startswith("hf://") else _over_http
     failures = 0
     while True:
         before = part.size
@@ -226,17 +220,29 @@ def fetch(
             raise
 
 
-def _over_http(url: str, part: Part, size: int | None, patience: Patience, progress: Progress) -> None:
+def _over_http(
+    url: str,
+    part: Part,
+    size: int | None,
+    patience: Patience,
+    progress: Progress,
+    *,
+    known_as: str = "",
+    mark: str = "",
+    headers: Mapping[str, str] | None = None,
+) -> None:
+    """One attempt. A place with its own sign of sameness gives it as `mark`; otherwise ETag or date serve."""
     import requests
     from pooch import HTTPDownloader
 
     have = part.size
     if size is not None and have == size:
         return  # arrived as a whole, but was not renamed: interrupted while it was verified
-    headers = {"Accept-Encoding": "identity"}  # a compressed answer has other offsets than the file
+    # A compressed answer would have other offsets than the file.
+    headers = {**(headers or {}), "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
-        if validator := part.validator(url):
+        if not mark and (validator := part.validator(url)):
             headers["If-Range"] = validator  # a file that has changed since then is sent whole
     sink = _Sink(part, progress)
 
@@ -255,7 +261,7 @@ def _over_http(url: str, part: Part, size: int | None, patience: Patience, progr
             sink.total = int(length) if length.isdigit() else None
         else:
             return  # a redirect, or an error that pooch raises
-        part.remember(url, _validator(response))
+        part.remember(known_as or url, mark or _validator(response))
         if sink.total is not None:
             if size is not None and sink.total != size:
                 raise PlaceFailed(f"has {sink.total:,} bytes where {size:,} are expected")
@@ -346,62 +352,36 @@ def parse_hub(url: str) -> tuple[str, str, str]:
 
 
 def _from_hub(url: str, part: Part, size: int | None, patience: Patience, progress: Progress) -> None:
-    from huggingface_hub import errors, hf_hub_download
+    """Ask the hub's library where the file is and whether we may have it; then it is a plain transfer.
+
+    `huggingface_hub.hf_hub_download` would do both, but since version 1.x it keeps nothing of a download
+    that was interrupted, and the files that matter here have ten gigabytes.
+    """
+    from huggingface_hub import errors, get_hf_file_metadata, hf_hub_url
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
 
     repository, path, revision = parse_hub(url)
-    extra: dict[str, Any] = {}
-    if "tqdm_class" in inspect.signature(hf_hub_download).parameters:  # newer than our lowest version
-        extra["tqdm_class"] = _bar_for(progress)
     try:
-        got = hf_hub_download(
-            repository,
-            path,
-            revision=revision,
-            local_dir=part.hub,
-            endpoint=os.environ.get("HF_ENDPOINT") or None,
-            **extra,
-        )
+        address = hf_hub_url(repository, path, revision=revision, endpoint=os.environ.get("HF_ENDPOINT") or None)
+        about = get_hf_file_metadata(address, timeout=patience.connect)
+    except errors.HFValidationError:
+        raise PlaceFailed("is not a repository name the hub knows") from None
     except errors.GatedRepoError:
         raise PlaceFailed("is gated: accept its terms on its page, then log in with: hf auth login") from None
-    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError, errors.EntryNotFoundError) as error:
-        if isinstance(error, errors.LocalEntryNotFoundError):  # the hub's word for: no connection
-            raise _Later("no connection, or it was broken off") from None
-        raise PlaceFailed(f"not found ({type(error).__name__})") from None
     except errors.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", 0)
         if status in _BUSY:
             raise _Later(str(status), _retry_after(error.response.headers.get("Retry-After", ""))) from None
-        raise PlaceFailed(f"answered {status}") from None
-    except errors.HFValidationError:
-        raise PlaceFailed("is not a repository name the hub knows") from None
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise _Later(f"the transfer failed ({type(error).__name__})") from None
+        raise PlaceFailed(f"not found ({type(error).__name__})" if status in (401, 404) else f"{status}") from None
     except Exception as error:
-        # The library's HTTP client differs between its versions; its errors have no base class of ours.
+        # The library's HTTP client differs between its versions, and its errors have no base of the library's.
         if type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "requests"):
             raise _Later(_kind(error)) from None
         raise
-    Path(got).replace(part.path)
-    part.remember(url, "")
-    shutil.rmtree(part.hub, ignore_errors=True)
-
-
-def _bar_for(progress: Progress) -> Any:
-    """A tqdm class that draws nothing and passes on where it stands."""
-    from tqdm import tqdm
-
-    class Bar(tqdm):  # type: ignore[type-arg, misc, unused-ignore]
-        def __init__(self, *args: Any, **options: Any) -> None:
-            options.pop("name", None)
-            self._here = int(options.get("initial", 0) or 0)
-            self._whole = options.get("total")
-            super().__init__(*args, **{**options, "disable": True})
-
-        def update(self, n: float | None = 1) -> bool | None:
-            self._here += int(n or 0)
-            progress(self._here, None if self._whole is None else int(self._whole), "fetch")
-            return None
-
-    return Bar
+    mark = f"{about.commit_hash} {about.etag}"
+    if part.size and part.validator(url) not in ("", mark):
+        part.drop()  # the branch has moved on since the first bytes came
+    if size is not None and about.size is not None and about.size != size:
+        raise PlaceFailed(f"has {about.size:,} bytes where {size:,} are expected")
+    headers = {name: str(value) for name, value in build_hf_headers().items()}
+    _over_http(address, part, size or about.size, patience, progress, known_as=url, mark=mark, headers=headers)

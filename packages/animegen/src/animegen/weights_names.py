@@ -49,9 +49,7 @@ def known_weights(stages: Iterable[tuple[str, StageSpec]]) -> tuple[KnownWeight,
             this = KnownWeight(plugin, weight, (spec.name,))
             other = found.setdefault(this.name, this)
             if other.weight != weight or other.plugin != plugin:
-                raise StageError(
-                    f"{this.name} has two different records (stages {other.stages[0]} and {spec.name})."
-                )
+                raise StageError(f"{this.name} has two different records (stages {other.stages[0]} and {spec.name}).")
             if spec.name not in other.stages:
                 found[this.name] = KnownWeight(plugin, weight, (*other.stages, spec.name))
     return tuple(found.values())
