@@ -35,7 +35,7 @@ def record(file: str = "net.pt", **changes: Any) -> Weight:
 
 @pytest.fixture
 def store(tmp_path: Path) -> WeightStore:
-    return WeightStore(tmp_path / "home", environ={}, offline=True)
+    return WeightStore(tmp_path / "home", environ={})
 
 
 def put(folder: Path, data: bytes = DATA, plugin: str = "demo", file: str = "net.pt") -> Path:
@@ -56,6 +56,13 @@ def test_an_absent_file_says_what_to_type(store: WeightStore) -> None:
     )
     assert caught.value.exit_code == 3
     assert pickle.loads(pickle.dumps(caught.value)).hints == caught.value.hints
+
+
+def test_offline_only_a_file_that_is_here_helps(tmp_path: Path) -> None:
+    store = WeightStore(tmp_path, environ={}, offline=True)
+    with pytest.raises(MissingError, match="Nothing is fetched while offline") as caught:
+        store.path("demo", record())
+    assert caught.value.hints == ("from a file you have: animegen weights fetch demo/net.pt --from net.pt",)
 
 
 def test_an_optional_file_is_fetched_by_its_full_name(store: WeightStore) -> None:
@@ -152,6 +159,15 @@ def test_shared_folders_are_searched_first_and_never_written(tmp_path: Path) -> 
     path.write_bytes(bytes(reversed(DATA)))
     assert store.path("demo", record()) == store.folder / "demo" / "net.pt"
     assert not store.status("demo", record()).shared
+
+
+def test_a_shared_file_is_used_where_nothing_can_be_written(tmp_path: Path) -> None:
+    path = put(tmp_path / "shared")
+    (tmp_path / "file").write_text("not a folder")
+    store = WeightStore(tmp_path / "file", [tmp_path / "shared"], environ={})
+
+    assert store.path("demo", record()) == path
+    assert store.path("demo", record()) == path
 
 
 def test_a_shared_file_is_not_removed(tmp_path: Path) -> None:

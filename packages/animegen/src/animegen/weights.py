@@ -13,25 +13,23 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from animegen.errors import AnimeGenError, InputError, MissingError, ResourceError, StageError, UsageError
 from animegen.weights_check import Note, Progress, difference, has_digest, ignore, measure_for
 from animegen.weights_fetch import Part, Patience, PlaceFailed, fetch, need_room, public, readable
+from animegen.weights_status import BEST_FIRST, WeightStatus, from_note, look, note_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from animegen.stages import Weight
 
-State = Literal["absent", "partial", "unverified", "verified", "damaged"]
+__all__ = ["Progress", "WeightStatus", "WeightStore", "default_home", "short_name"]
 
 _log = logging.getLogger(__name__)
 _YES = {"1", "true", "yes", "on"}
-_BEST_FIRST = ("verified", "unverified", "damaged")
 
 
 def default_home(environ: Mapping[str, str] = os.environ) -> Path:
@@ -41,54 +39,6 @@ def default_home(environ: Mapping[str, str] = os.environ) -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("animegen", appauthor=False)
-
-
-@dataclass(frozen=True)
-class WeightStatus:
-    """What is known of a file.
-
-    Attributes:
-        state: ``absent``; ``partial`` (a download that can be continued); ``unverified`` (here, but not read
-            since it came or changed, or its publisher gives no digest); ``verified``; ``damaged``.
-        path: Where it is, or where it would be.
-        size: Bytes here (of the part that has arrived, for ``partial``).
-        shared: Whether it lies in a shared folder.
-        sha256: Digest measured when it was last read, or empty.
-        checked: When that was.
-        source: Where it came from, or empty.
-        problem: What is wrong with a damaged one.
-    """
-
-    state: State
-    path: Path
-    size: int = 0
-    shared: bool = False
-    sha256: str = ""
-    checked: datetime | None = None
-    source: str = ""
-    problem: str = ""
-
-    def usable(self, weight: Weight) -> bool:
-        """Whether a stage may be handed it: verified, or here when there is no digest to verify it with."""
-        return self.state == "verified" or (self.state == "unverified" and not has_digest(weight))
-
-    def describe(self, weight: Weight, now: datetime | None = None) -> str:
-        """For tables: ``ok, verified 3 days ago``, ``3.2 GB of 10.5 GB fetched``, ``damaged: ...``."""
-        where = ", shared" if self.shared else ""
-        if self.state == "partial":
-            return f"{readable(self.size)} of {readable(weight.size) if weight.size else 'it'} fetched"
-        if self.state == "damaged":
-            return f"damaged: {self.problem}{where}"
-        if self.state == "verified" and self.checked:
-            return f"ok, verified {_ago(self.checked, now or datetime.now(UTC))}{where}"
-        if self.state == "unverified":
-            return ("here, not verified yet" if has_digest(weight) else "here, no published digest") + where
-        return self.state
-
-
-def _ago(then: datetime, now: datetime) -> str:
-    days = (now - then).days
-    return "today" if days < 1 else "yesterday" if days == 1 else f"{days} days ago"
 
 
 class WeightStore:
@@ -213,7 +163,7 @@ class WeightStore:
             if not freed and (status := self.status(plugin, weight)).shared:
                 raise UsageError(f"{weight.file} lies in a shared folder, which is only read: {status.path}.")
             part.drop()
-            for path in (own, _note_place(own, own)):
+            for path in (own, note_place(own, own)):
                 path.unlink(missing_ok=True)
         return freed
 
@@ -247,8 +197,8 @@ class WeightStore:
         """All copies that exist, those known to be good first, then in the order they are searched."""
         own = self.place(plugin, weight)
         candidates = [*(folder / own.parent.name / own.name for folder in self.shared), own]
-        found = [_look(path, own, weight) for path in candidates if path.is_file()]
-        return sorted(found, key=lambda status: _BEST_FIRST.index(status.state))
+        found = [look(path, own, weight) for path in candidates if path.is_file()]
+        return sorted(found, key=lambda status: BEST_FIRST.index(status.state))
 
     def _best(self, plugin: str, weight: Weight, progress: Progress = ignore) -> WeightStatus:
         """The first usable copy, reading those that were never read; else the state of things."""
@@ -261,11 +211,11 @@ class WeightStore:
 
     def _read(self, status: WeightStatus, plugin: str, weight: Weight, progress: Progress) -> WeightStatus:
         own = self.place(plugin, weight)
-        place = _note_place(status.path, own)
+        place = note_place(status.path, own)
         found = measure_for(weight, status.path, progress)
         note = Note.of(status.path, weight, found, status.source, Note.read(place))
         note.write(place)
-        return _from_note(note, own, weight)
+        return from_note(note, own, weight)
 
     def _adopt(self, source: Path, own: Path, plugin: str, weight: Weight, progress: Progress) -> WeightStatus:
         try:
@@ -334,8 +284,8 @@ class WeightStore:
         part.path.replace(own)
         part.drop()
         note = Note.of(own, weight, found, source)
-        note.write(_note_place(own, own))
-        return _from_note(note, own, weight)
+        note.write(note_place(own, own))
+        return from_note(note, own, weight)
 
     def _missing(self, plugin: str, weight: Weight, status: WeightStatus) -> AnimeGenError:
         name = short_name(plugin)
@@ -348,6 +298,7 @@ class WeightStore:
             text = f"{name} needs {weight.file}{size}, which is not here."
         if self.offline:
             text += " Nothing is fetched while offline (--offline, ANIMEGEN_OFFLINE or HF_HUB_OFFLINE)."
+            return MissingError(text, hint=_commands(plugin, weight)[-1])
         return MissingError(text, hint=_commands(plugin, weight))
 
 
@@ -364,38 +315,6 @@ def _commands(plugin: str, weight: Weight) -> tuple[str, ...]:
     if not weight.urls:
         return (by_hand,)
     return (f"animegen weights fetch {name if weight.required else one}", by_hand)
-
-
-def _note_place(path: Path, own: Path) -> Path:
-    """Where the note about `path` is kept: beside our own copy, also for shared ones, which are only read."""
-    if path == own:
-        return own.with_name(f"{own.name}.note.json")
-    return own.with_name(f"{own.name}.shared-{_fold(path.parent)}.note.json")
-
-
-def _fold(folder: Path) -> str:
-    from hashlib import sha256
-
-    return sha256(str(folder).encode()).hexdigest()[:12]
-
-
-def _look(path: Path, own: Path, weight: Weight) -> WeightStatus:
-    note = Note.read(_note_place(path, own))
-    if note is not None and note.holds_for(path, weight):
-        return _from_note(note, own, weight)
-    size = path.stat().st_size
-    source = note.source if note is not None else ""
-    if weight.size is not None and size != weight.size:
-        problem = f"size expected {weight.size:,} bytes, got {size:,}"
-        return WeightStatus("damaged", path, size, path != own, source=source, problem=problem)
-    return WeightStatus("unverified", path, size, path != own, source=source)
-
-
-def _from_note(note: Note, own: Path, weight: Weight) -> WeightStatus:
-    state: State = "damaged" if note.problem else "verified" if has_digest(weight) else "unverified"
-    path = Path(note.path)
-    when = datetime.fromisoformat(note.when)
-    return WeightStatus(state, path, note.size, path != own, note.sha256, when, note.source, note.problem)
 
 
 def _copy(source: Path, target: Path, size: int, progress: Progress) -> None:
