@@ -101,6 +101,16 @@ class Pipeline:
         decided = {name: run[name]["value"] for name in _AFFECTING}
         return json_digest({"inputs": input_digest(pair), "run": decided, "stages": stages})
 
+    def check(self) -> None:
+        """Fail now rather than half way through: every stage has the libraries and weights it must have.
+
+        Raises:
+            MissingError: One has not; the hints hold the commands that bring it.
+        """
+        for choices in self.settings.choices.values():
+            for choice in choices:
+                self._session.check(choice)
+
     def plan(self, pair: PanelPair) -> list[tuple[str, str]]:
         """What `run` would do with a pair, as (label, text) lines; nothing is loaded."""
         job = self.job(pair)
@@ -171,6 +181,7 @@ class Pipeline:
             found = RunFolder.find(self.out, record.id) if resume else None
             if found and found[1] == "done":
                 return open_run(found[0].path)
+            self.check()
             label = label or f"{pair.first.name or 'first'}-{pair.last.name or 'last'}"
             folder = found[0] if found else RunFolder.create(self.out, record, label)
         with ExitStack() as stack:

@@ -237,13 +237,12 @@ def _where(error: BaseException) -> str:
     return "" if "animegen/registry.py" in place else place
 
 
-def import_target(stage: Stage) -> Any:
-    """Import the class behind a stage's record.
+def check_libraries(stage: Stage) -> None:
+    """Look for the libraries a stage says it needs, without importing them.
 
     Raises:
-        MissingError: A library it needs is not installed.
+        MissingError: One is not installed.
     """
-    from importlib import import_module
     from importlib.util import find_spec
 
     absent = [library for library in stage.spec.needs.libraries if find_spec(library) is None]
@@ -252,6 +251,17 @@ def import_target(stage: Stage) -> Any:
             f"{stage.full_name} needs {' and '.join(absent)}, not installed here.",
             hint=f"python -m pip install {stage.plugin.name}",
         )
+
+
+def import_target(stage: Stage) -> Any:
+    """Import the class behind a stage's record.
+
+    Raises:
+        MissingError: A library it needs is not installed.
+    """
+    from importlib import import_module
+
+    check_libraries(stage)
     module_name, _, attribute = stage.spec.target.partition(":")
     try:
         target: Any = import_module(module_name)

@@ -15,7 +15,7 @@ from animegen.hashing import code_digest, json_digest
 from animegen.options import to_json
 from animegen.progress import Reporter
 from animegen.record import StepRecord, peak_memory_mib
-from animegen.registry import Stage, import_target
+from animegen.registry import Stage, check_libraries, import_target
 from animegen.roles import Role
 from animegen.settings import Choice, Settings
 from animegen.store import Entry, Store, Writer
@@ -90,6 +90,18 @@ class Session:
             if digest := weight.sha256 or status.sha256 or weight.md5:
                 found[weight.file] = digest
         return found
+
+    def check(self, choice: Choice) -> None:
+        """Whether a stage could be opened, as far as that is known without importing or reading anything large.
+
+        Raises:
+            MissingError: A library or a file of weights it must have is not here.
+        """
+        check_libraries(choice.stage)
+        for weight in choice.stage.spec.weights:
+            plugin = choice.stage.plugin.name
+            if weight.required and self._weights.status(plugin, weight).state not in ("verified", "unverified"):
+                self._weights.path(plugin, weight)  # raises, with the commands that bring it
 
     def stage(self, choice: Choice) -> tuple[Any, StageContext]:
         """The stage itself, imported and made on first use."""
