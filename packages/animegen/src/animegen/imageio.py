@@ -10,6 +10,7 @@ Transparent pixels are laid on white paper. Colour profiles are not applied.
 
 from __future__ import annotations
 
+import codecs
 import io
 import os
 import warnings
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 100_000_000
 """Largest picture that is decoded unless the caller says otherwise; checked on the header."""
+
+# What Pillow says about odd tags of broken files would come before our one line.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")  # never EPS and the like, which run programs
 _READABLE = "PNG, JPEG, WebP, BMP and TIFF are read."
@@ -72,7 +76,7 @@ def decode_image(
 ) -> Image:
     """`read_image` for a file that is in memory already; `name` stands for it in messages."""
     image, alpha = _decode(data, name, max_pixels, role, warn)
-    return image if alpha is None else _lay_on(image, alpha, 255)
+    return image if alpha is None else lay_on(image, alpha, 255)
 
 
 def read_mask(path: str | Path, *, max_pixels: int = MAX_PIXELS, role: str = "") -> Mask:
@@ -82,7 +86,7 @@ def read_mask(path: str | Path, *, max_pixels: int = MAX_PIXELS, role: str = "")
         InputError: As for `read_image`.
     """
     image, alpha = _decode(_read_bytes(path, role), str(path), max_pixels, role, None)
-    rgb = (image if alpha is None else _lay_on(image, alpha, 0)).astype(np.uint32)
+    rgb = (image if alpha is None else lay_on(image, alpha, 0)).astype(np.uint32)
     luma = rgb[..., 0] * 299 + rgb[..., 1] * 587 + rgb[..., 2] * 114  # ITU-R BT.601, in thousandths
     return np.asarray(luma >= 128_000)
 
@@ -94,7 +98,7 @@ def image_size(path: str | Path, *, role: str = "") -> tuple[int, int]:
         InputError: The file is absent, unreadable, or its header is not that of an image.
     """
     data = _read_bytes(path, role)
-    header = _open(data, str(path), role)
+    header = open_header(data, str(path), role)
     width, height = header.size
     return (height, width) if _orientation(header) >= 5 else (width, height)
 
@@ -163,9 +167,7 @@ def _encode(suffix: str, bgr: Any, level: int, quality: int) -> bytes:
     try:
         done, data = cv2.imencode(suffix, bgr, flags)
     except cv2.error as error:
-        raise UsageError(
-            f"this OpenCV cannot write {suffix} files of this size ({describe(bgr)})."
-        ) from error
+        raise UsageError(f"this OpenCV cannot write {suffix} files of this size ({describe(bgr)}).") from error
     if not done:
         raise UsageError(f"this OpenCV cannot write {suffix} files of this size ({describe(bgr)}).")
     return bytes(data)
@@ -180,10 +182,10 @@ def _read_bytes(path: str | Path, role: str) -> bytes:
         with path.open("rb") as file:
             head = file.read(_HEAD)
             if not _claims(head):  # spares reading gigabytes of something else
-                raise _unreadable(str(path), _what(head), role)
+                raise _unreadable(str(path), what_it_is(head), role)
             return head + file.read()
     except FileNotFoundError:
-        raise InputError(f"{path} does not exist.", hint=f"{named}{_neighbours(path)}".rstrip("; ")) from None
+        raise no_such_file(path, role) from None
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         raise InputError(f"{path} cannot be read: {reason}.", hint=named.rstrip("; ") or ()) from error
@@ -191,12 +193,15 @@ def _read_bytes(path: str | Path, role: str) -> bytes:
         raise ResourceError(f"{path} does not fit in the memory.") from error
 
 
-def _neighbours(path: Path) -> str:
+def no_such_file(path: Path, role: str = "") -> InputError:
+    """The error for a file that is not there; names its nearest neighbour."""
     folder = path.parent
-    if not folder.is_dir():
-        return f"there is no folder {folder} either"
-    near = did_you_mean(path.name, sorted(entry.name for entry in folder.iterdir()))
-    return near.rstrip() or f"nothing in {folder.resolve()} has a similar name"
+    if folder.is_dir():
+        near = did_you_mean(path.name, sorted(entry.name for entry in folder.iterdir())).rstrip()
+        hint = near or f"nothing in {folder.resolve()} has a similar name"
+    else:
+        hint = f"there is no folder {folder} either"
+    return InputError(f"{path} does not exist.", hint=f"it was named as {role}; {hint}" if role else hint)
 
 
 def _unreadable(name: str, why: str, role: str) -> InputError:
@@ -215,7 +220,7 @@ _MAGIC = (
 )
 
 
-def _what(head: bytes) -> str:
+def what_it_is(head: bytes) -> str:
     """What the first bytes of a file that is not an image say it is."""
     if not head:
         return "0 bytes"
@@ -225,10 +230,11 @@ def _what(head: bytes) -> str:
     if head[4:8] == b"ftyp":
         return "HEIC" if head[8:12] in (b"heic", b"heix", b"mif1") else "a video"
     try:
-        text = head.decode()
+        text = codecs.getincrementaldecoder("utf-8")().decode(head)  # the last letter may be cut
     except UnicodeDecodeError:
         return "not one of the formats below"
-    return "it holds text" if text.isprintable() or "\n" in text else "not one of the formats below"
+    plain = text.replace("\n", "").replace("\r", "").replace("\t", "").isprintable()
+    return "it holds text" if plain else "not one of the formats below"
 
 
 def _claims(head: bytes) -> Any:
@@ -244,11 +250,11 @@ def _claims(head: bytes) -> Any:
     return None
 
 
-def _open(data: bytes, name: str, role: str) -> Any:
-    """The header, nothing decoded."""
+def open_header(data: bytes, name: str, role: str) -> Any:
+    """The Pillow image of a file in memory, its header read and nothing decoded."""
     factory = _claims(data[:_HEAD])
     if factory is None:
-        raise _unreadable(name, _what(data[:_HEAD]), role)
+        raise _unreadable(name, what_it_is(data[:_HEAD]), role)
     try:
         return factory(io.BytesIO(data), "")
     except Exception as error:  # a decoder fed with broken bytes may raise anything
@@ -289,7 +295,7 @@ def _decode(
     data: bytes, name: str, max_pixels: int, role: str, warn: Callable[[str], None] | None
 ) -> tuple[Image, Any]:
     """RGB and, where there is transparency, alpha: (H, W, 3) and (H, W) or None, both uint8."""
-    header = _open(data, name, role)
+    header = open_header(data, name, role)
     width, height = header.size
     if width * height > max_pixels:
         raise InputError(
@@ -299,14 +305,14 @@ def _decode(
     try:
         frames = 1 if header.format == "MPO" else getattr(header, "n_frames", 1)
         if header.format == "PNG":
-            _open(data, name, role).verify()  # checksums, and the closing chunk
+            open_header(data, name, role).verify()  # checksums, and the closing chunk
         if _bits(header, data) > 8:
             image, alpha = _decode_deep(data)
         else:
             image, alpha = _decode_pillow(header)
     except MemoryError as error:
         raise ResourceError(f"{name} ({width}x{height}) does not fit in the memory.") from error
-    except Exception as error:  # as in _open
+    except Exception as error:  # as in open_header
         raise _unreadable(name, f"{header.format}, broken or truncated: {error}", role) from error
     if frames > 1:
         kind = "pages" if header.format == "TIFF" else "frames"
@@ -327,9 +333,7 @@ def _decode_pillow(header: Any) -> tuple[Any, Any]:
 def _decode_deep(data: bytes) -> tuple[Any, Any]:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.dtype != np.uint16:
-        raise ValueError(
-            "more than 16 bits per channel" if pixels is not None else "the data does not decode"
-        )
+        raise ValueError("more than 16 bits per channel" if pixels is not None else "the data does not decode")
     pixels = ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)  # 65535 / 257 = 255
     if pixels.ndim == 2:
         return np.repeat(pixels[..., None], 3, axis=2), None
@@ -337,7 +341,7 @@ def _decode_deep(data: bytes) -> tuple[Any, Any]:
     return np.ascontiguousarray(pixels[..., 2::-1]), alpha
 
 
-def _lay_on(image: Image, alpha: Any, paper: int) -> Image:
+def lay_on(image: Image, alpha: Any, paper: int) -> Image:
     """`image` over a plain sheet of grey value `paper`."""
     opacity = alpha[..., None].astype(np.uint16)
     laid: Image = ((image * opacity + paper * (255 - opacity) + 127) // 255).astype(np.uint8)

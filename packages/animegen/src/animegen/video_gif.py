@@ -1,0 +1,127 @@
+"""Animated GIF: one palette for the whole clip."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+import av.filter
+
+from animegen.video_read import VideoReader
+from animegen.video_write import LOSSLESS, Codec, encode, muxer, picture
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from animegen.media import Image
+
+_MAX_RATE = 50  # viewers play delays below 2 hundredths of a second at 10 frames per second instead
+_GIF = Codec("gif", "gif", "pal8", {}, {"loop": "0"})
+
+
+def write_gif(
+    path: Path,
+    frames: Iterator[Image],
+    fps: Fraction,
+    *,
+    comment: str = "",
+    warn: Callable[[str], None] | None = None,
+) -> None:
+    """Write `frames` to `path` in two passes; they wait in a lossless file beside it meanwhile.
+
+    Args:
+        path: The file.
+        frames: At least one, all of one size.
+        fps: Frames per second; above 50, every second (third, ...) frame is kept.
+        comment: Written as a comment block.
+        warn: Called with one sentence when frames are left out.
+    """
+    every = -(-fps // _MAX_RATE)
+    if every > 1 and warn:
+        warn(f"a GIF plays at most {_MAX_RATE} frames per second: one of {every} frames is kept.")
+    rate = fps / every
+    first = next(frames)
+    size = (first.shape[1], first.shape[0])
+    kept = (frame for index, frame in enumerate(chain([first], frames)) if index % every == 0)
+    spool = path.with_suffix(".mkv")
+    try:
+        maker = _Filter("palettegen", "stats_mode=full", size, rate)
+        encode(spool, _tap(kept, maker), rate, LOSSLESS)
+        palette = maker.finish()[0]
+        with muxer(path, size, rate, _GIF) as put:
+            painter = _Filter("paletteuse", "dither=sierra2_4a:diff_mode=rectangle", size, rate, palette)
+            for frame in VideoReader(spool):
+                for painted in painter.put(frame):
+                    put(painted)
+            for painted in painter.finish():
+                put(painted)
+    finally:
+        spool.unlink(missing_ok=True)
+    if comment:
+        _add_comment(path, comment)
+
+
+def _tap(frames: Iterator[Image], maker: _Filter) -> Iterator[Image]:
+    for frame in frames:
+        maker.put(frame)
+        yield frame
+
+
+class _Filter:
+    """One libav filter fed with RGB frames, and with a palette where it takes one."""
+
+    def __init__(self, name: str, arguments: str, size: tuple[int, int], rate: Fraction, palette: Any = None) -> None:
+        self._graph = av.filter.Graph()
+        self._base = 1 / rate
+        self._count = 0
+        self._source = self._buffer(size, "rgb24")
+        step = self._graph.add(name, arguments)
+        self._sink = self._graph.add("buffersink")
+        self._source.link_to(step)
+        colours = None
+        if palette is not None:
+            colours = self._buffer((palette.width, palette.height), palette.format.name)
+            colours.link_to(step, 0, 1)
+        step.link_to(self._sink)
+        self._graph.configure()
+        if colours is not None:
+            palette.pts, palette.time_base = 0, self._base
+            colours.push(palette)
+            colours.push(None)
+
+    def _buffer(self, size: tuple[int, int], pixels: str) -> Any:
+        return self._graph.add_buffer(
+            width=size[0], height=size[1], format=av.VideoFormat(pixels), time_base=self._base
+        )
+
+    def put(self, frame: Image) -> list[Any]:
+        """Hand a frame in; gives the pictures that are ready."""
+        rgb = picture(frame, "rgb24")
+        rgb.pts, rgb.time_base = self._count, self._base
+        self._count += 1
+        self._source.push(rgb)
+        return self._ready()
+
+    def finish(self) -> list[Any]:
+        """Say that no frame follows; gives the last pictures."""
+        self._source.push(None)
+        return self._ready()
+
+    def _ready(self) -> list[Any]:
+        pictures = []
+        while True:
+            try:
+                pictures.append(self._sink.pull())
+            except (av.error.BlockingIOError, av.error.EOFError):
+                return pictures
+
+
+def _add_comment(path: Path, comment: str) -> None:
+    """A comment extension (GIF89a, section 24) before the closing byte."""
+    text = comment.encode()
+    blocks = b"".join(bytes([len(part)]) + part for part in (text[i : i + 255] for i in range(0, len(text), 255)))
+    with path.open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x21\xfe" + blocks + b"\x00\x3b")
