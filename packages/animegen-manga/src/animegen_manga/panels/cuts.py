@@ -14,8 +14,8 @@ from animegen_manga.panels.cell import Cell, Line
 if TYPE_CHECKING:
     from animegen_manga.panels.evidence import Maps
 
-BOTH, ONE, BARE, SHARED = 1.0, 0.85, 0.3, 0.8
-"""What a row of a cut is worth: paper between two edges, beside one edge, paper alone; ink of a shared line."""
+BOTH, ONE, STROKE, BARE = 1.0, 0.85, 0.75, 0.3
+"""What a row of a cut is worth: paper between two edges, beside one edge, a drawn line, paper alone."""
 CLOSED = 0.2
 """Taken from a cut for each end that is no paper: a white bar inside a panel ends at the panel's frame."""
 
@@ -34,6 +34,19 @@ class Cut:
     before: Line
     after: Line
     edges: tuple[float, float]
+    paper: float = 0.0
+    stroke: float = 0.0
+    both: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Edge:
+    """A line ``at + slope * v`` along an edge, the share of its length in the cell that is edge, its middle v."""
+
+    at: float
+    slope: float
+    coverage: float
+    middle: float
 
 
 @dataclass
@@ -46,111 +59,186 @@ class Ruler:
     @property
     def narrowest(self) -> float:
         """Smallest width or height of a panel."""
-        return 0.04 * self.short
+        return 0.07 * self.short
+
+    @property
+    def sliver(self) -> float:
+        """What is thinner belongs to the line beside it."""
+        return max(3.0, 0.006 * self.short)
 
     @property
     def widest(self) -> float:
         """Widest gutter taken as one; wider ones are left over as blank parts."""
-        return 0.08 * self.short
+        return 0.05 * self.short
 
     @property
     def end(self) -> int:
-        return max(3, round(0.008 * self.short))
+        return max(2, round(0.004 * self.short))
+
+
+_SAMPLES = np.arange(240)
 
 
 class Probe:
     """Candidate lines of one direction within one cell, sampled pixel by pixel."""
 
     def __init__(self, maps: Maps, cell: Cell, ruler: Ruler, *, across: bool) -> None:
-        self.maps, self.ruler, self.across = maps, ruler, across
-        at, slope = maps.lines.T
-        low, high = cell.extent(at, slope, across=across)
-        usable = high - low >= ruler.narrowest
-        self.at, self.slope = at[usable], slope[usable]
+        self.maps, self.cell, self.ruler, self.across = maps, cell, ruler, across
         self.height, self.width = maps.paper.shape
-        self.low = np.clip(np.ceil(low[usable]), 0, self.height - 1).astype(int)
-        self.high = np.clip(np.floor(high[usable]), 0, self.height).astype(int)
+        self.rows = np.arange(self.height)
 
-    def cuts(self, cell: Cell) -> list[Cut]:
+    def cuts(self) -> list[Cut]:
         """All cuts worth comparing."""
         found: list[Cut] = []
-        if not len(self.at):
-            return found
-        rows = np.arange(self.height)
-        u = np.rint(self.at[:, None] + self.slope[:, None] * rows).astype(int)
-        inside = (rows >= self.low[:, None]) & (rows < self.high[:, None])
-        uc = np.clip(u, 0, self.width - 1)
-        rise, fall = self.maps.rise[rows, uc] & inside, self.maps.fall[rows, uc] & inside
-        gap = self.ruler.reach + 2
-        right = self.clear(rows, u + 2, u + 2 + gap)
-        left = self.clear(rows, u - 1 - gap, u - 1)
-        length = np.maximum(1, inside.sum(1))
-        rises = (rise & right).sum(1) / length
-        falls = (fall & left).sum(1) / length
-        bounds = cell.bounds
-        middle = (self.low + self.high) / 2
-        at_middle = self.at + self.slope * middle
-        starts = [i for i in np.flatnonzero(rises > 0.25)]
-        stops = [i for i in np.flatnonzero(falls > 0.25)]
-        for i in starts:
-            found += self.cut(rows, i, None, u, inside[i], rise[i], None, right[i])
-        for i in stops:
-            found += self.cut(rows, None, i, u, inside[i], None, fall[i], left[i])
-        for i in starts:
-            for j in stops:
-                width = self.at[j] + self.slope[j] * middle[i] - at_middle[i]
-                if not 1.5 <= width <= self.ruler.widest or abs(self.slope[i] - self.slope[j]) > 0.06:
-                    continue
-                if (rises[i] + falls[j]) < 0.7:
-                    continue
-                both = inside[i] & inside[j]
-                if both.sum() < self.ruler.narrowest or (u[j] - u[i])[both].min() < 1:
-                    continue
-                clear = self.clear(rows, u[i] + 2, u[j] - 1)
-                found += self.cut(rows, i, j, u, both, rise[i], fall[j], clear)
-        del bounds
+        starts = self.lines(self.maps.rise, self.maps.near_rise)
+        stops = self.lines(self.maps.fall, self.maps.near_fall)
+        for line in starts:
+            found += self.cut(line, None)
+        for line in stops:
+            found += self.cut(None, line)
+        for first in starts:
+            for second in stops:
+                width = second.at - first.at + (second.slope - first.slope) * first.middle
+                if (
+                    1.5 <= width <= self.ruler.widest
+                    and abs(first.slope - second.slope) <= 0.06
+                    and first.coverage + second.coverage >= 0.6
+                ):
+                    found += self.cut(first, second)
         return found
 
-    def clear(self, rows: Any, start: Any, stop: Any) -> NDArray[np.bool_]:
+    def lines(self, edge: NDArray[np.bool_], near: NDArray[np.bool_]) -> list[_Edge]:
+        """The best supported lines of one kind of edge, fitted to it."""
+        at, slope = self.maps.lines.T
+        for band in (0, 2 * self.ruler.reach + 1, self.ruler.reach + 1):
+            low, high = self.cell.extent(at, slope, across=self.across)
+            low, high = np.clip(np.ceil(low), 0, self.height), np.clip(np.floor(high), 0, self.height)
+            usable = (high - low >= self.ruler.narrowest) & self.inner(at, slope)
+            at, slope, low, high = at[usable], slope[usable], low[usable], high[usable]
+            if not len(at):
+                return []
+            # The same number of samples whatever the length: lines are straight.
+            v = (low[:, None] + (high - low)[:, None] * _SAMPLES[None] / len(_SAMPLES)).astype(int)
+            if band:
+                at, slope = self.fit(edge, at, slope, v, band)
+            u = np.clip(np.rint(at[:, None] + slope[:, None] * v).astype(int), 0, self.width - 1)
+            coverage = near[v, u].mean(1)
+            middle = (low + high) / 2
+            best = self.distinct(coverage, at + slope * middle, slope * (high - low), 16 if band else 48)
+            at, slope, coverage, middle = at[best], slope[best], coverage[best], middle[best]
+        return [_Edge(*values) for values in zip(at, slope, coverage, middle, strict=True)]
+
+    def inner(self, at: Any, slope: Any) -> NDArray[np.bool_]:
+        """Which lines leave something of the cell on either side (the cell's own border does not)."""
+        p = self.cell.points[:, ::-1] if self.across else self.cell.points
+        side = p[None, :, 0] - at[:, None] - slope[:, None] * p[None, :, 1]
+        return np.asarray(np.minimum(side.max(1), -side.min(1)) >= self.ruler.sliver)
+
+    def distinct(self, coverage: Any, at: Any, drift: Any, count: int) -> list[int]:
+        """Positions of the best lines, at most one for each pixel of place and two of drift."""
+        kept: dict[tuple[int, int], int] = {}
+        for i in np.argsort(-coverage, kind="stable"):
+            if coverage[i] < 0.2 or len(kept) >= count:
+                break
+            kept.setdefault((round(at[i] / 2), round(drift[i] / 4)), int(i))
+        return list(kept.values())
+
+    def columns(self, at: Any, slope: Any) -> NDArray[np.int64]:
+        u = np.rint(np.asarray(at)[..., None] + np.asarray(slope)[..., None] * self.rows).astype(int)
+        return np.clip(u, 0, self.width - 1)
+
+    def fit(self, edge: Any, at: Any, slope: Any, v: Any, band: int) -> tuple[Any, Any]:
+        """Lines moved onto the edge pixels within `band` of them at samples `v` (least squares)."""
+        u = np.rint(at[:, None] + slope[:, None] * v).astype(int)
+        shift = np.zeros(u.shape, int)
+        weight = np.zeros(u.shape, bool)
+        for offset in sorted(range(-band, band + 1), key=abs):
+            hit = edge[v, np.clip(u + offset, 0, self.width - 1)] & ~weight
+            shift[hit] = offset
+            weight |= hit
+        n = np.maximum(1, weight.sum(1))
+        x = u + shift
+        y0, x0 = (weight * v).sum(1) / n, (weight * x).sum(1) / n
+        dy = v - y0[:, None]
+        spread = (weight * dy * dy).sum(1)
+        fitted = (weight * dy * (x - x0[:, None])).sum(1) / np.maximum(1, spread)
+        good = (n >= 8) & (spread > 0)
+        slope = np.where(good, fitted, slope)
+        return np.where(good, x0 - slope * y0, at), slope
+
+    def clear(self, start: Any, stop: Any) -> NDArray[np.bool_]:
         """Whether columns start .. stop of each row are paper, but for a tenth."""
         start = np.clip(start, 0, self.width)
         stop = np.clip(np.maximum(stop, start + 1), 0, self.width)
-        ink = self.maps.ink[rows, stop] - self.maps.ink[rows, start]
+        ink = self.maps.ink[self.rows, stop] - self.maps.ink[self.rows, start]
         return np.asarray(ink <= 0.1 * (stop - start))
 
-    def cut(
-        self,
-        rows: Any,
-        i: Any,
-        j: Any,
-        u: Any,
-        inside: Any,
-        rise: Any,
-        fall: Any,
-        clear: Any,
-    ) -> list[Cut]:
-        which = np.flatnonzero(inside)
-        if len(which) < self.ruler.narrowest:
+    def cut(self, first: _Edge | None, second: _Edge | None) -> list[Cut]:
+        """The cut between two edges, or beside one."""
+        edges = [edge for edge in (first, second) if edge is not None]
+        at, slope = np.array([e.at for e in edges]), np.array([e.slope for e in edges])
+        low, high = self.cell.extent(at, slope, across=self.across)
+        rows = self.rows[(self.rows >= low.max()) & (self.rows < high.min())]
+        if len(rows) < self.ruler.narrowest:
             return []
+        u = self.columns(at, slope)
+        reach = self.ruler.reach
+        if second is None:
+            paper = self.clear(u[0] + 2, u[0] + 3 + reach)
+        elif first is None:
+            paper = self.clear(u[0] - 2 - reach, u[0] - 1)
+        else:
+            if (u[1] - u[0])[rows].min() < 1:
+                return []
+            paper = self.clear(u[0] + 2, u[1] - 1)
         nothing = np.zeros(self.height, bool)
-        first = (rise if rise is not None else nothing)[which]
-        second = (fall if fall is not None else nothing)[which]
-        paper = clear[which]
-        worth = np.where(first & second, BOTH, np.where(first | second, ONE, BARE)) * paper
+        rise = self.maps.near_rise[self.rows, u[0]] if first is not None else nothing
+        fall = self.maps.near_fall[self.rows, u[-1]] if second is not None else nothing
+        stroke = nothing.copy()
+        for line in u:
+            stroke |= self.maps.stroke[self.rows, line]
+        worth = np.where(
+            paper,
+            np.where(rise & fall, BOTH, np.where(rise | fall, ONE, BARE)),
+            np.where(stroke, STROKE, 0.0),
+        )[rows]
+        gutter = float((paper & (rise | fall))[rows].mean())
+        ruled = float((stroke & self.maps.solid[self.rows, u[0]])[rows].mean())
         score = float(worth.mean())
         n = self.ruler.end
-        for end, edge in ((slice(None, n), which[0] <= 2), (slice(-n, None), which[-1] >= self.height - 3)):
-            if not edge and paper[end].mean() < 0.5:
-                score -= CLOSED
-        before = Line(self.at[i], self.slope[i], self.across) if i is not None else None
-        after = Line(self.at[j], self.slope[j], self.across) if j is not None else None
-        edges = (float((first & paper).mean()), float((second & paper).mean()))
+        if gutter >= 0.35:
+            for end, edge in ((rows[:n], rows[0] <= 2), (rows[-n:], rows[-1] >= self.height - 3)):
+                beyond = rows[n : 5 * n] if end[0] == rows[0] else rows[-5 * n : -n]
+                closed = not paper[end].any() and paper[beyond].mean() > 0.5
+                if not edge and closed:
+                    score -= CLOSED
+            both = (paper & rise & fall)[rows]
+            run = max(_first_run(both), _first_run(both[::-1]))
+            if run >= max(0.3 * len(rows), 2 * self.ruler.narrowest) and paper[rows].mean() > 0.6:
+                score = max(score, 0.6 + 0.3 * run / len(rows))
+        elif len(edges) == 1 and len(rows) >= 3 * self.ruler.narrowest and ruled >= 0.96:
+            score = 0.3 + 0.4 * ruled
+        else:
+            return []
+        before = Line(first.at, first.slope, self.across) if first is not None else None
+        after = Line(second.at, second.slope, self.across) if second is not None else None
+        shares = (float((rise & (paper | stroke))[rows].mean()), float((fall & (paper | stroke))[rows].mean()))
         if before is None:
             assert after is not None
             before = after.moved(-1)
         if after is None:
             after = before.moved(1)
-        return [Cut(score, before, after, edges)]
+        return [Cut(score, before, after, shares, gutter, ruled, float((paper & rise & fall)[rows].mean()))]
+
+
+def _first_run(good: NDArray[np.bool_]) -> int:
+    """Length of the stretch at the start that is good but for single faults of up to 3 % of it."""
+    if not good.any():
+        return 0
+    faults = np.cumsum(~good)
+    length = np.arange(1, len(good) + 1)
+    fine = np.flatnonzero(good & (faults <= 3 + 0.03 * length))
+    return int(fine[-1]) + 1 if len(fine) else 0
 
 
 def ink_share(cell: Cell, paper: NDArray[np.bool_]) -> float:

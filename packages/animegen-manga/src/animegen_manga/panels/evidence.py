@@ -17,6 +17,8 @@ PAPER = 24
 """Grey levels a pixel may differ from the page's background and still be background."""
 STEP = 50
 """Grey levels between ink and paper that make an edge."""
+SOLID = 80
+"""Likeness to the background below which ink is solid, as in a ruled frame."""
 STEEPEST = 0.36
 """Slope (tangent) of the most slanted gutter: 20 degrees."""
 
@@ -27,8 +29,11 @@ class Maps:
 
     Attributes:
         paper: (H, W) bool, background.
-        rise: (H, W) bool, within reach of an edge where ink ends and paper begins, going right.
-        fall: (H, W) bool, the same where paper ends and ink begins.
+        rise: (H, W) bool, an edge where ink ends and paper begins, going right.
+        fall: (H, W) bool, an edge where paper ends and ink begins.
+        near_rise, near_fall: The same within reach of one.
+        stroke: (H, W) bool, within reach of a thin drawn line that runs down.
+        solid: (H, W) bool, within reach of solid ink.
         ink: (H, W + 1) int32, ink pixels in the row before each column.
         lines: (N, 2) start and slope of candidate lines ``x = start + slope * y``.
     """
@@ -36,6 +41,10 @@ class Maps:
     paper: NDArray[np.bool_]
     rise: NDArray[np.bool_]
     fall: NDArray[np.bool_]
+    near_rise: NDArray[np.bool_]
+    near_fall: NDArray[np.bool_]
+    stroke: NDArray[np.bool_]
+    solid: NDArray[np.bool_]
     ink: NDArray[np.int32]
     lines: NDArray[np.float64]
 
@@ -74,9 +83,15 @@ def _segments(like: NDArray[np.uint8], shortest: float) -> NDArray[np.float64]:
 
 def _maps(like: Any, dx: Any, dy: Any, segments: NDArray[np.float64], reach: int) -> Maps:
     straight = abs(dx) > 2 * abs(dy)
-    kernel = np.ones((1, 2 * reach + 1), np.uint8)
-    rise = cv2.dilate(((dx > 4 * STEP) & straight).astype(np.uint8), kernel).astype(bool)
-    fall = cv2.dilate(((dx < -4 * STEP) & straight).astype(np.uint8), kernel).astype(bool)
+    near = np.ones((1, 2 * reach + 1), np.uint8)
+    rise, fall = ((dx > 4 * STEP) & straight), ((dx < -4 * STEP) & straight)
+    near_rise, near_fall = (cv2.dilate(m.astype(np.uint8), near).astype(bool) for m in (rise, fall))
+    # A thin dark line vanishes when closed across, and is long along.
+    closed = cv2.morphologyEx(like, cv2.MORPH_CLOSE, np.ones((1, 4 * reach + 1), np.uint8))
+    thin = cv2.dilate((cv2.subtract(closed, like) > STEP).astype(np.uint8), np.ones((1, 3), np.uint8))
+    long = cv2.morphologyEx(thin, cv2.MORPH_OPEN, np.ones((6 * reach + 1, 1), np.uint8))
+    stroke = cv2.dilate(long, near).astype(bool)
+    solid = cv2.erode(like, near) < SOLID
     paper = like > 255 - PAPER
     ink = np.zeros((like.shape[0], like.shape[1] + 1), np.int32)
     np.cumsum(~paper, axis=1, out=ink[:, 1:])
@@ -86,4 +101,4 @@ def _maps(like: Any, dx: Any, dy: Any, segments: NDArray[np.float64], reach: int
     slope = (x1 - x0) / np.where(y1 == y0, 1, y1 - y0)
     middle = (y0 + y1) / 2
     start = (x0 + x1) / 2 - slope * middle
-    return Maps(paper, rise, fall, ink, np.stack([start, slope], axis=1))
+    return Maps(paper, rise, fall, near_rise, near_fall, stroke, solid, ink, np.stack([start, slope], axis=1))
