@@ -14,12 +14,16 @@ import numpy as np
 from animegen.builtin.screentone import MIN_AMPLITUDE, Lattice, find_lattices, is_grey, lattice_strength
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from animegen.builtin.plugin import DescreenOptions
     from animegen.builtin.screentone import Plane
     from animegen.media import Image
     from animegen.stages import Context
 
-_CROSS = np.ones((3, 3), np.uint8)
+_SQUARE = np.ones((3, 3), np.uint8)
 _BAND = 1024
 """Rows filtered at once; bounds the memory of a large spread."""
 
@@ -71,17 +75,56 @@ class Descreen:
 
     def _clean(self, plane: Plane, lattices: tuple[Lattice, ...]) -> tuple[Plane, Plane]:
         """Cleaned lightness and how much of it is cleaned, both (H, W) float32."""
+        contrast = self.options.line_contrast
         if not self.options.local:
-            return line_aware(plane, lattices[0].pitch, self.options.line_contrast), np.ones_like(plane)
+            return line_aware(plane, lattices[0].pitch, contrast), np.ones_like(plane)
         change, total = np.zeros_like(plane), np.zeros_like(plane)
-        for lattice in lattices:
-            strength = lattice_strength(plane, lattice)
-            weight = np.clip(strength / MIN_AMPLITUDE - 0.5, 0, 1)
-            if not weight.any():
-                continue
-            change += weight * (line_aware(plane, lattice.pitch, self.options.line_contrast) - plane)
-            total += weight
-        return plane + change / np.maximum(total, 1), np.minimum(total, 1)
+        for group in _by_pitch(lattices):
+            pitch = group[0].pitch
+            weight = tone_weight(plane, group)
+            if weight.any():
+                change += weight * (line_aware(plane, pitch, contrast, weight) - plane)
+                total += weight
+        cleaned = (plane + change / np.maximum(total, 1)).astype(np.float32)
+        return cleaned, np.minimum(total, 1).astype(np.float32)
+
+
+def _by_pitch(lattices: tuple[Lattice, ...]) -> list[list[Lattice]]:
+    """Lattices that one filter serves: pitches within a tenth of the most frequent one's."""
+    groups: list[list[Lattice]] = []
+    for lattice in lattices:
+        for group in groups:
+            if abs(lattice.pitch / group[0].pitch - 1) < 0.1:
+                group.append(lattice)
+                break
+        else:
+            groups.append([lattice])
+    return groups
+
+
+def tone_weight(grey: Plane, lattices: Sequence[Lattice]) -> Plane:
+    """How much each pixel belongs to tone of these lattices (of one pitch): (H, W) float32 in 0..1.
+
+    Strength is known to within some pitches only. The exact edge is that of the ink: what lies between dots,
+    or between a dot and a stroke, is tone; what lies beyond them is paper.
+    """
+    strength = lattice_strength(grey, lattices[0])
+    for lattice in lattices[1:]:
+        strength = cv2.max(strength, lattice_strength(grey, lattice))
+    pitch = lattices[0].pitch
+    likely = (strength > 0.75 * MIN_AMPLITUDE).astype(np.uint8)
+    if not likely.any():
+        return np.zeros_like(grey)
+    # A patch that is nowhere clearly a lattice is stipple or hatching that happens to have some of its wave.
+    _, patches = cv2.connectedComponents(likely)
+    sure = np.zeros(int(patches.max()) + 1, bool)
+    sure[np.unique(patches[strength > 2 * MIN_AMPLITUDE])] = True
+    sure[0] = False
+    edges = (cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, _SQUARE) > 32).astype(np.uint8)
+    between = cv2.morphologyEx(edges, cv2.MORPH_CLOSE, np.ones((2 * int(np.ceil(0.6 * pitch)) + 1,) * 2, np.uint8))
+    ramp = np.clip(strength / MIN_AMPLITUDE - 0.75, 0, 1) * sure[patches] * between
+    weight: Plane = _blur(ramp.astype(np.float32), 0.6) * (ramp > 0)
+    return weight
 
 
 def _blur(plane: Plane, sigma: float) -> Plane:
@@ -95,25 +138,45 @@ def _blur_where(plane: Plane, weight: Plane, sigma: float) -> Plane:
     return _blur(plane * weight, sigma) / _blur(weight, sigma)
 
 
-def line_aware(grey: Plane, pitch: float, contrast: float = 24.0) -> Plane:
+def line_aware(grey: Plane, pitch: float, contrast: float = 24.0, where: Plane | None = None) -> Plane:
     """Replace everything but lines by its local mean over a pitch.
 
     Blurring at 0.45 of a pitch leaves 2 % of a dot lattice but a third of a line's contrast: that gap finds
-    the lines. Same family as Ito et al., Eurographics 2015.
+    the lines (same family as Ito et al., Eurographics 2015). Dots that touch a line would come with it, so a
+    line must also be the darkest of its neighbourhood and stay dark for 1.8 pitches in some direction.
 
     Args:
         grey: (H, W) float32 in 0..255.
         pitch: Distance of the dots or lines of the tone, pixels.
         contrast: Grey levels by which a line is darker than the tone around it.
+        where: (H, W) float32 in 0..1, what is tone; a mean is taken over tone only. None for all of it.
     """
     broad = _blur(grey, 1.6 * pitch) - _blur(grey, max(0.8, 0.45 * pitch))
-    core = (broad > 8).astype(np.uint8)
-    reach = max(1, round(pitch / 2))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    near = 2 * max(1, round(pitch / 2)) + 1
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (near, near))
+    core = ((broad > 8) & (broad > 0.35 * cv2.dilate(broad, disc))).astype(np.uint8)
     around = _blur_where(grey, 1 - cv2.dilate(core, disc).astype(np.float32), 1.2 * pitch)
-    line = cv2.dilate(core, _CROSS) * (grey < around - contrast)
-    tone = _blur_where(grey, 1 - cv2.dilate(line.astype(np.uint8), _CROSS).astype(np.float32), 0.75 * pitch)
+    line = cv2.dilate(core, _SQUARE) * (grey < around - contrast)
+    strokes = (_long_strokes(grey, 1.8 * pitch) < around - 2 * contrast).astype(np.uint8)
+    line &= strokes
+    open_tone = 1 - cv2.dilate(line, _SQUARE).astype(np.float32)
+    tone = _blur_where(grey, open_tone if where is None else open_tone * where, 0.75 * pitch)
     soft = np.clip(2 * _blur(line.astype(np.float32), 0.7), 0, 1)
     keep = np.clip((tone - grey) / contrast, 0, 1) * soft
     result: Plane = tone + keep * (grey - tone)
     return result
+
+
+def _long_strokes(grey: Plane, length: float) -> NDArray[np.uint8]:
+    """Grey levels of what is dark over a length in some direction, (H, W) uint8: closings along lines."""
+    size = max(3, round(length) | 1)
+    half, directions = size // 2, max(4, int(size))
+    plane = grey.astype(np.uint8)
+    darkest: NDArray[np.uint8] | None = None
+    for angle in np.pi * np.arange(directions) / directions:
+        dx, dy = round(half * np.cos(angle)), round(half * np.sin(angle))
+        segment = cv2.line(np.zeros((size, size), np.uint8), (half - dx, half - dy), (half + dx, half + dy), 1)
+        closed = cv2.morphologyEx(plane, cv2.MORPH_CLOSE, segment)
+        darkest = closed if darkest is None else cv2.min(darkest, closed)
+    assert darkest is not None
+    return darkest

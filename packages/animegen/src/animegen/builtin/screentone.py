@@ -34,7 +34,7 @@ MIN_AMPLITUDE = 6.0
 """Grey levels (half of peak to peak) below which a lattice does not show, and JPEG's own 8-pixel one lies."""
 PROMINENCE = 3.0
 """How far a peak stands above all else around it. Toned pages: 10-30 % of tiles; hatched, painted: under 1 %."""
-MAX_LATTICES = 4
+MAX_LATTICES = 6
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def find_lattices(grey: Plane) -> tuple[tuple[Lattice, ...], float]:
             if waves:
                 toned += 1
                 found.append(waves)
-    return _gather(found), toned / count
+    return _gather(found, count), toned / count
 
 
 def _tile_rows(grey: Plane) -> Iterator[Plane]:
@@ -149,12 +149,16 @@ _RIM_ROWS = np.where(_mirrored[None], (-_rows[:, None]) % TILE, _rows[:, None])
 _RIM_COLUMNS = np.broadcast_to(
     np.where(_columns < 0, -_columns, np.where(_columns > _HALF, TILE - _columns, _columns)), _RIM_ROWS.shape
 )
+_ABOVE = np.hypot(_FY[_RIM_ROWS], _RIM_COLUMNS) >= TILE / MAX_PITCH - 1  # what is slower than any tone is shading
 _around = np.mgrid[-_RIM : _RIM + 1, -_RIM : _RIM + 1].reshape(2, -1)
 _AROUND = _around[:, (np.hypot(*_around) >= 3.5) & (np.hypot(*_around) <= 6.5)]
 
 
 def _peaks(tiles: Plane) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Isolated peaks of each tile's spectrum: tile numbers, and rows (fy, fx, amplitude) in bins, grey levels."""
+    """Isolated peaks of each tile's spectrum: tile numbers, and rows (fy, fx, amplitude, prominence).
+
+    Frequencies are in bins, amplitudes in grey levels; the prominence counts shading among its rivals.
+    """
     spectrum = np.fft.rfft2((tiles - tiles.mean((1, 2), keepdims=True)) * _WINDOW)
     power = (2 * np.abs(spectrum)).astype(np.float32)
     rimmed = np.ascontiguousarray(power[:, _RIM_ROWS, _RIM_COLUMNS])
@@ -162,8 +166,13 @@ def _peaks(tiles: Plane) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     summit = power >= highest[:, _RIM:-_RIM, _RIM:-_RIM]
     n, y, x = np.nonzero(summit & (power > MIN_AMPLITUDE) & _BAND)
     around = rimmed[n[:, None], y[:, None] + _RIM + _AROUND[0], x[:, None] + _RIM + _AROUND[1]]
-    keep = power[n, y, x] > PROMINENCE * around.max(1, initial=0)
-    n, y, x = n[keep], y[keep], x[keep]
+    all_around = power[n, y, x] / np.maximum(around.max(1, initial=0), 1e-6)
+    around *= _ABOVE[y[:, None] + _RIM + _AROUND[0], x[:, None] + _RIM + _AROUND[1]]
+    prominence = power[n, y, x] / np.maximum(around.max(1, initial=0), 1e-6)
+    # A tile is toned by one clear peak; that peak may be an overtone of one that strokes crowd a little.
+    toned = np.isin(n, n[prominence > PROMINENCE])
+    keep = toned & (prominence > 0.6 * PROMINENCE)
+    n, y, x, all_around = n[keep], y[keep], x[keep], all_around[keep]
 
     def log(dy: int, dx: int) -> NDArray[np.float64]:
         logs: NDArray[np.float64] = np.log(rimmed[n, y + _RIM + dy, x + _RIM + dx].astype(np.float64) + 1e-9)
@@ -176,7 +185,7 @@ def _peaks(tiles: Plane) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
 
     fy = _FY[y] + offset(log(-1, 0), log(1, 0))
     fx = _FX[x] + offset(log(0, -1), log(0, 1))
-    return n, np.stack([fy, fx, power[n, y, x]], axis=1)
+    return n, np.stack([fy, fx, power[n, y, x], all_around], axis=1)
 
 
 Waves: TypeAlias = tuple[tuple[float, float], ...]
@@ -191,7 +200,8 @@ def _fundamental(peaks: NDArray[np.float64]) -> Waves:
     cosine = peaks[:, :2] @ base / (length * length[first])
     partner = (np.abs(length / length[first] - 1) < 0.2) & (np.abs(cosine) < 0.65) & strong
     if not partner.any():
-        return ((float(base[0]), float(base[1])),)
+        # One wave alone may be an even row of strokes: it must stand above shading too.
+        return ((float(base[0]), float(base[1])),) if peaks[first, 3] > PROMINENCE else ()
     other = peaks[np.flatnonzero(partner)[peaks[partner, 2].argmax()], :2]
     ordered = sorted([(float(base[0]), float(base[1])), (float(other[0]), float(other[1]))])
     return tuple(ordered)
@@ -203,7 +213,7 @@ def _close(a: tuple[float, float], b: tuple[float, float], within: float = 1.2) 
     return dy * dy + dx * dx <= within * within
 
 
-def _gather(found: list[Waves]) -> tuple[Lattice, ...]:
+def _gather(found: list[Waves], count: int) -> tuple[Lattice, ...]:
     """Lattices from the waves of all tiles. A single wave that belongs to a dot lattice counts for it."""
     groups: list[list[Waves]] = []
     for waves in sorted(found, key=lambda w: -len(w)):  # dots first, so that they may take in single waves
@@ -216,9 +226,10 @@ def _gather(found: list[Waves]) -> tuple[Lattice, ...]:
             groups.append([waves])
     lattices = []
     for group in sorted(groups, key=lambda g: -len(g))[:MAX_LATTICES]:
-        if len(group) < max(2, 0.05 * len(found)) and len(found) > 4:
-            continue  # a stray tile is hatching that happened to be even
         size = len(group[0])
+        # Stray tiles are hatching that happened to be even; lines alone can be that more easily than dots.
+        if len(group) < min(count / 8, max(2, 0.05 * len(found)) if size == 2 else max(4, 0.02 * count)):
+            continue
         same = np.array([[_align(w, ref) for w, ref in zip(g, group[0], strict=True)] for g in group if len(g) == size])
         waves = np.median(same, axis=0) / TILE
         pitch = float(1 / np.hypot(waves[:, 0], waves[:, 1]).mean())
@@ -242,7 +253,7 @@ def lattice_strength(grey: Plane, lattice: Lattice) -> Plane:
     wave, but not of both waves of a dot lattice. Works at a quarter of the size: strength varies slowly.
     """
     height, width = grey.shape
-    sigma = max(3.0, 1.5 * lattice.pitch)
+    sigma = max(4.5, 1.5 * lattice.pitch)
     detail = grey - cv2.GaussianBlur(grey, (0, 0), max(1.5, lattice.pitch), borderType=cv2.BORDER_REFLECT)
     detail = cv2.copyMakeBorder(detail, 0, -height % _STRIDE, 0, -width % _STRIDE, cv2.BORDER_CONSTANT)
     size = (detail.shape[1] // _STRIDE, detail.shape[0] // _STRIDE)
