@@ -1,1 +1,1 @@
-"""One file a command."""
+"""One file a command; `animegen_cli.main.COMMANDS` names them."""

@@ -1,0 +1,276 @@
+"""``animegen plugins``: list, show, check, new."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from animegen.errors import MissingError, UsageError, did_you_mean
+from animegen.stages import KINDS
+from animegen_cli import complete
+from animegen_cli.console import Console, size
+from animegen_cli.group import Group, pass_console
+
+if TYPE_CHECKING:
+    from animegen.options import OptionInfo
+    from animegen.registry import Plugin, Registry, Stage
+
+BUILT_IN = "animegen"
+
+
+@click.group(cls=Group)
+def plugins() -> None:
+    """List, show, check and start plugins."""
+
+
+@plugins.command("list")
+@click.option("--kind", type=click.Choice(KINDS), help="Only stages of this kind.")
+@pass_console
+def list_plugins(console: Console, kind: str | None) -> None:
+    """Every plugin, its stages, its weights and whether it works."""
+    from animegen_cli.environment import installed
+
+    registry = installed()
+    rows = [_row(registry, plugin, kind) for plugin in registry.plugins]
+    rows = [row for row in rows if kind is None or row["stages"]]
+    if console.json:
+        console.document(rows)
+        return
+    console.table(
+        ("plugin", "version", "stages", "weights", "state"),
+        [
+            (
+                row["name"],
+                row["version"],
+                " ".join(dict.fromkeys(stage["name"] for stage in row["stages"])) or "-",
+                _weights_words(row["weights"]),
+                _state_words(row),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _row(registry: Registry, plugin: Plugin, kind: str | None) -> dict[str, Any]:
+    from animegen.weights import WeightStore
+    from animegen_cli.environment import known
+
+    store = WeightStore()
+    stages = [stage for stage in registry.stages() if stage.plugin == plugin and kind in (None, stage.kind)]
+    files = [file for file in known(registry) if file.plugin == plugin.name] if stages else []
+    return {
+        "name": plugin.short_name,
+        "distribution": plugin.name,
+        "version": plugin.version,
+        "module": plugin.module,
+        "state": plugin.state,
+        "reason": plugin.reason,
+        "stages": [
+            {"kind": stage.kind, "name": stage.name, "full_name": stage.full_name, "summary": stage.spec.summary}
+            for stage in stages
+        ],
+        "weights": [
+            {
+                "name": file.name,
+                "size": file.weight.size,
+                "required": file.weight.required,
+                "state": store.status(file.plugin, file.weight).state,
+            }
+            for file in files
+        ],
+    }
+
+
+def _weights_words(files: list[dict[str, Any]]) -> str:
+    """``10.5 GB absent``: the size of what a stage must have, and the worst state among it."""
+    required = [file for file in files if file["required"]]
+    if not required:
+        return "-"
+    total = sum(file["size"] or 0 for file in required)
+    states = {file["state"] for file in required}
+    worst = next(
+        (state for state in ("damaged", "absent", "partial", "unverified") if state in states), "here"
+    ).replace("unverified", "here")
+    return f"{size(total)} {worst}" if total else worst
+
+
+def _state_words(row: dict[str, Any]) -> str:
+    if row["state"] == "failed":
+        return f"failed: {row['reason']}  (animegen plugins check {row['name']})"
+    return f"{row['state']} (built in)" if row["distribution"] == BUILT_IN else str(row["state"])
+
+
+@plugins.command("show")
+@click.argument("name", shell_complete=complete.suggests(complete.all_stages))
+@click.option("--schema", is_flag=True, help="JSON Schema of the options instead of a table.")
+@pass_console
+def show_plugin(console: Console, name: str, schema: bool) -> None:
+    """What the stage (or each stage of the plugin) NAME does, and the options it takes."""
+    from animegen.options import json_schema
+    from animegen_cli.environment import installed
+
+    stages = named_stages(installed(), name)
+    if schema:
+        schemas = {stage.name: json_schema(stage.spec.options) for stage in stages}
+        console.document(next(iter(schemas.values())) if len(schemas) == 1 else schemas)
+        return
+    if console.json:
+        console.document([_details(stage) for stage in stages])
+        return
+    for number, stage in enumerate(stages):
+        if number:
+            console.text("")
+        _print_stage(console, stage)
+
+
+def named_stages(registry: Registry, name: str) -> list[Stage]:
+    """The stages a user means by the name of a stage or of a plugin.
+
+    Raises:
+        UsageError: Neither, with a near match.
+        MissingError: A plugin that did not load.
+    """
+    short = name.rpartition(":")[2]
+    found = [
+        stage
+        for stage in registry.stages()
+        if name in (stage.name, stage.full_name, f"{stage.plugin.short_name}:{stage.name}")
+    ]
+    found = found or [stage for stage in registry.stages() if name in (stage.plugin.name, stage.plugin.short_name)]
+    if found:
+        return found
+    names = {row.short_name for row in registry.plugins}
+    if name in names | {row.name for row in registry.plugins}:
+        row = registry.plugin(name)
+        if row.state == "ok":
+            raise UsageError(f"plugin {row.name!r} offers no stage.", hint=f"animegen plugins check {row.short_name}")
+        raise MissingError(
+            f"plugin {row.name!r} is {row.state}: {row.reason}.", hint=f"animegen plugins check {row.short_name}"
+        )
+    known = [*dict.fromkeys(stage.name for stage in registry.stages()), *names]
+    raise UsageError(
+        f"no stage or plugin is named {name!r}.", hint=f"{did_you_mean(short, known)}animegen plugins list shows all"
+    )
+
+
+def _details(stage: Stage) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from animegen.options import describe_options, json_schema
+
+    spec = stage.spec
+    facts = {
+        "kind": stage.kind,
+        "name": stage.name,
+        "full_name": stage.full_name,
+        "version": stage.plugin.version,
+        "summary": spec.summary,
+        "target": spec.target,
+        "api": spec.api,
+        "overrides": spec.overrides,
+        "needs": asdict(spec.needs),
+        "weights": [asdict(weight) for weight in spec.weights],
+        "options": json_schema(spec.options)["properties"] if describe_options(spec.options) else {},
+    }
+    for extra in ("finds", "frames", "other_counts", "uses_prompt", "uses_seed", "better", "unit", "needs_reference"):
+        if hasattr(spec, extra):
+            facts[extra] = getattr(spec, extra)
+    return facts
+
+
+def _print_stage(console: Console, stage: Stage) -> None:
+    from animegen.options import describe_options
+
+    spec = stage.spec
+    console.text(f"{stage.name}  ({stage.kind} of {stage.plugin.name} {stage.plugin.version})")
+    console.text(f"  {spec.summary}")
+    for label, words in _facts(stage):
+        console.text(f"  {label:<9}{words}")
+    infos = describe_options(spec.options)
+    if not infos:
+        console.text("  options  none")
+        return
+    console.text("")
+    console.table(
+        ("option", "type", "default", "range", "meaning"),
+        [(info.name, info.type_name, default_words(info), info.range or "-", _meaning(info)) for info in infos],
+    )
+    console.text(f"\nGive them as: -o {stage.name}.{infos[0].name}={default_words(infos[0])}")
+
+
+def _facts(stage: Stage) -> list[tuple[str, str]]:
+    spec, facts = stage.spec, []
+    if stage.kind == "interpolator":
+        count = getattr(spec, "frames", None)
+        frames = "at any time; can upsample" if count is None else f"always {count}"
+        if count and getattr(spec, "other_counts", False):
+            frames = f"made for {count}, others with a warning"
+        facts.append(("frames", frames))
+    if spec.needs.size:
+        facts.append(("size", "made for {}x{}".format(*spec.needs.size)))
+    if spec.needs.accelerator_gib:
+        facts.append(("memory", f"{spec.needs.accelerator_gib:g} GiB on a GPU"))
+    if spec.needs.libraries:
+        facts.append(("needs", ", ".join(spec.needs.libraries)))
+    for weight in spec.weights:
+        words = f"{weight.file}, {size(weight.size) if weight.size else 'size unknown'}, {weight.license}"
+        facts.append(("weights", words if weight.required else f"{words} (optional)"))
+    return facts
+
+
+def default_words(info: OptionInfo) -> str:
+    """The default as it would be typed."""
+    if info.default is None:
+        return "none"
+    if isinstance(info.default, bool):
+        return "yes" if info.default else "no"
+    if info.many:
+        return ",".join(map(str, info.default)) or "none"
+    return str(info.default)
+
+
+def _meaning(info: OptionInfo) -> str:
+    return f"{info.help} [{info.unit}]" if info.unit else info.help
+
+
+@plugins.command("check")
+@click.argument("name", shell_complete=complete.suggests(complete.plugins))
+@click.option("--heavy", is_flag=True, help="Load the stages and run them on small pictures as well.")
+@pass_console
+def check(console: Console, name: str, heavy: bool) -> None:
+    """Check that the plugin NAME loads and keeps the contract of its stages."""
+    from animegen.contract import check_plugin
+    from animegen_cli.environment import installed
+
+    registry = installed()
+    row = registry.plugin(name)
+    findings = check_plugin(row.name, registry, heavy=heavy)
+    failed = [finding for finding in findings if finding.level == "error"]
+    if console.json:
+        facts = [{"level": one.level, "check": one.check, "message": one.message} for one in findings]
+        console.document({"plugin": row.name, "version": row.version, "state": row.state, "findings": facts})
+    else:
+        for one in findings:
+            console.text(f"{one.level:<8} {one.check:<14} {one.message}")
+        console.text(f"{row.name} {row.version}: {f'{len(failed)} errors' if failed else 'ok'}")
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+@plugins.command("new")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(KINDS), required=True, help="What the stage does.")
+@click.option("--out", "folder", type=click.Path(path_type=Path), default=Path(), help="Where to make the folder.")
+@pass_console
+def new(console: Console, name: str, kind: str, folder: Path) -> None:
+    """Start a plugin NAME: a folder that can be installed, with a working stage and its tests."""
+    from animegen.scaffold import new_plugin
+
+    written = new_plugin(name, kind, folder)
+    if console.json:
+        console.document({"files": [str(path) for path in written]})
+        return
+    for path in written:
+        console.text(str(path))

@@ -1,0 +1,237 @@
+"""``animegen weights``: list, fetch, verify, path, remove."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from animegen.errors import InterruptedRun, MissingError, UsageError
+from animegen_cli import complete
+from animegen_cli.console import Console, size
+from animegen_cli.group import Group, pass_console
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from animegen.weights import WeightStore
+    from animegen.weights_names import KnownWeight
+
+NAMES = complete.suggests(complete.weights)
+
+
+@click.group(cls=Group)
+def weights() -> None:
+    """Fetch, verify and remove model files.
+
+    NAME is a plugin, a stage, PLUGIN/FILE, or a file's name where it is unique.
+    """
+
+
+@weights.command("list")
+@pass_console
+def list_weights(console: Console) -> None:
+    """Every file that the installed stages can load, and whether it is here."""
+    from animegen.weights import WeightStore
+    from animegen_cli.environment import known
+
+    store, files = WeightStore(), known()
+    if console.json:
+        console.document([_facts(store, file) for file in files])
+        return
+    if not files:
+        console.say("note", "no installed stage has weights")
+        return
+    rows = [_row(store, file) for file in files]
+    console.table(("file", "for", "size", "licence", "state"), rows)
+    return
+
+
+def _row(store: WeightStore, file: KnownWeight) -> tuple[str, ...]:
+    weight = file.weight
+    state = store.status(file.plugin, weight).describe(weight)
+    if not weight.required:
+        state += " (optional)"
+    return file.name, ", ".join(file.stages), size(weight.size) if weight.size else "?", weight.license, state
+
+
+def _facts(store: WeightStore, file: KnownWeight) -> dict[str, Any]:
+    weight, status = file.weight, store.status(file.plugin, file.weight)
+    return {
+        "name": file.name,
+        "plugin": file.plugin,
+        "file": weight.file,
+        "stages": list(file.stages),
+        "size": weight.size,
+        "license": weight.license,
+        "purpose": weight.purpose,
+        "required": weight.required,
+        "urls": list(weight.urls),
+        "sha256": weight.sha256 or status.sha256 or None,
+        "state": status.state,
+        "usable": status.usable(weight),
+        "path": str(status.path),
+        "shared": status.shared,
+    }
+
+
+@weights.command("fetch")
+@click.argument("names", nargs=-1, metavar="NAME...", shell_complete=NAMES)
+@click.option("--all", "everything", is_flag=True, help="What every installed stage must have.")
+@click.option("--optional", is_flag=True, help="Also the files that a stage can do without.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--from", "source", type=click.Path(path_type=Path), metavar="FILE", help="A copy you have already.")
+@click.option("--mirror", "mirrors", multiple=True, metavar="URL", help="An address that holds PLUGIN/FILE.")
+@pass_console
+def fetch(
+    console: Console,
+    names: tuple[str, ...],
+    everything: bool,
+    optional: bool,
+    yes: bool,
+    source: Path | None,
+    mirrors: tuple[str, ...],
+) -> None:
+    """Bring files here and verify them; what has arrived of a broken download is kept and continued."""
+    from animegen.weights import WeightStore
+    from animegen_cli.transfers import transfer
+
+    chosen = _chosen(names, everything, optional=optional)
+    if source is not None and len(chosen) != 1:
+        raise UsageError(
+            f"--from is one file, and {len(chosen)} were named.",
+            hint="say which: " + " or ".join(file.name for file in chosen[:4]),
+        )
+    store = WeightStore()
+    wanted = [file for file in chosen if not store.status(file.plugin, file.weight).usable(file.weight)]
+    for file in chosen:
+        if file not in wanted:
+            console.say("here", f"{file.name}   {store.status(file.plugin, file.weight).describe(file.weight)}")
+    if wanted and source is None:
+        _agree(console, wanted, yes)
+    for file in wanted:
+        try:
+            with transfer(console, file.name) as progress:
+                status = store.fetch(file.plugin, file.weight, source_file=source, mirrors=mirrors, progress=progress)
+        except KeyboardInterrupt:
+            raise InterruptedRun(
+                f"stopped; what has arrived of {file.name} is kept.", hint=f"animegen weights fetch {' '.join(names)}"
+            ) from None
+        console.say("fetched", f"{file.name}   {status.describe(file.weight)}   {status.path}")
+    if console.json:
+        console.document([_facts(store, file) for file in chosen])
+
+
+def _chosen(names: Sequence[str], everything: bool, *, optional: bool) -> tuple[KnownWeight, ...]:
+    from animegen.weights_names import choose_weights
+    from animegen_cli.environment import known
+
+    files = known()
+    if everything:
+        return tuple(file for file in files if optional or file.weight.required)
+    if not names:
+        raise UsageError("no weights were named.", hint="animegen weights list shows all; --all takes all")
+    return choose_weights(files, names, optional=optional)
+
+
+def _agree(console: Console, wanted: Sequence[KnownWeight], yes: bool) -> None:
+    """Show licences and sizes, and ask once.
+
+    Raises:
+        UsageError: There is nobody to ask, or they said no.
+    """
+    for file in wanted:
+        weight = file.weight
+        facts = f"{size(weight.size) if weight.size else 'size not published'}, licence: {weight.license}"
+        console.say("fetch", f"{file.name}   {facts}")
+    if yes:
+        return
+    if not sys.stdin.isatty() or console.json:
+        raise UsageError("fetching asks first, and there is no terminal to ask at.", hint="add --yes to agree")
+    total = sum(file.weight.size or 0 for file in wanted)
+    unknown = " and more" if any(file.weight.size is None for file in wanted) else ""
+    count = "1 file" if len(wanted) == 1 else f"{len(wanted)} files"
+    if not click.confirm(f"Fetch {count}, {size(total)}{unknown}?", default=True, err=True):
+        raise UsageError("nothing was fetched.")
+
+
+@weights.command("verify")
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=NAMES)
+@click.option("--all", "everything", is_flag=True, help="Every file that is here; the same as naming none.")
+@pass_console
+def verify(console: Console, names: tuple[str, ...], everything: bool) -> None:
+    """Read files whole and compare them with what was published."""
+    from animegen.weights import WeightStore
+    from animegen_cli.transfers import transfer
+
+    store = WeightStore()
+    files = _chosen(names, everything or not names, optional=True)
+    if everything or not names:
+        files = tuple(
+            file for file in files if store.status(file.plugin, file.weight).state not in ("absent", "partial")
+        )
+    damaged = []
+    for file in files:
+        with transfer(console, file.name) as progress:
+            status = store.verify(file.plugin, file.weight, progress)
+        console.say("file", f"{file.name}   {status.describe(file.weight)}")
+        if status.state == "damaged":
+            damaged.append(file)
+    if not files:
+        console.say("note", "no weights are here")
+    if console.json:
+        console.document([_facts(store, file) for file in files])
+    if damaged:
+        again = " ".join(file.name for file in damaged)
+        raise MissingError(f"damaged: {again}.", hint=f"animegen weights fetch {again}")
+
+
+@weights.command("path")
+@click.argument("name", shell_complete=NAMES)
+@pass_console
+def path(console: Console, name: str) -> None:
+    """Print where a file is."""
+    from animegen.weights import WeightStore
+
+    store = WeightStore()
+    files = _chosen((name,), False, optional=False)
+    if len(files) != 1:
+        raise UsageError(
+            f"{name!r} has {len(files)} files.", hint="say which: " + " or ".join(file.name for file in files)
+        )
+    found = store.path(files[0].plugin, files[0].weight)
+    if console.json:
+        console.document(_facts(store, files[0]))
+        return
+    console.text(str(found))
+    return
+
+
+@weights.command("remove")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=NAMES)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_console
+def remove(console: Console, names: tuple[str, ...], yes: bool) -> None:
+    """Delete files from your own folder; those in shared folders stay."""
+    from animegen.weights import WeightStore
+
+    store = WeightStore()
+    files = [
+        file
+        for file in _chosen(names, False, optional=True)
+        if store.status(file.plugin, file.weight).state != "absent"
+    ]
+    if not files:
+        console.say("note", "nothing to remove: none of these files is here")
+    elif not yes:
+        if not sys.stdin.isatty() or console.json:
+            raise UsageError("removing asks first, and there is no terminal to ask at.", hint="add --yes to agree")
+        if not click.confirm(f"Remove {', '.join(file.name for file in files)}?", default=False, err=True):
+            raise UsageError("nothing was removed.")
+    freed = {file.name: store.remove(file.plugin, file.weight) for file in files}
+    for name, count in freed.items():
+        console.say("removed", f"{name}   {size(count)} freed")
+    if console.json:
+        console.document({"removed": freed})

@@ -1,0 +1,149 @@
+"""What goes where: results to standard output, everything said to people to standard error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TextIO
+
+PROGRESS = ("auto", "bar", "plain", "json", "none")
+_LABEL = 6
+
+
+@dataclass
+class Console:
+    """How the user wants to be told things.
+
+    Attributes:
+        json: Standard output carries one JSON document.
+        quiet: Only errors and the result.
+        verbose: The log as well.
+        progress: One of `PROGRESS`.
+    """
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    progress: str = "auto"
+
+    @property
+    def progress_style(self) -> str:
+        """``bar``, ``plain``, ``json`` or ``none``."""
+        if self.progress != "auto":
+            return self.progress
+        if self.quiet:
+            return "none"
+        return "bar" if sys.stderr.isatty() else "plain"
+
+    def say(self, label: str, text: str) -> None:
+        """A line for people: ``done   runs/x/clip.mp4``."""
+        if self.progress == "json":
+            self.event(label, text=text)
+        elif not self.quiet:
+            self.line(f"{paint(label, '1'):<{_LABEL + _painted()}} {text}")
+
+    def line(self, text: str) -> None:
+        """A bare line on standard error."""
+        print(text, file=sys.stderr, flush=True)
+
+    def event(self, name: str, **facts: Any) -> None:
+        """A JSON line on standard error, for ``--progress json``."""
+        self.line(json.dumps({"event": name, **facts}, ensure_ascii=False))
+
+    def error(self, message: str, hints: Sequence[str] = ()) -> None:
+        """One ``error:`` line, and a line for each hint."""
+        message, hints = one_line(message), [one_line(hint) for hint in hints]
+        if self.progress == "json":
+            self.event("error", text=message, hints=hints)
+            return
+        self.line(f"{paint('error:', '1;31')} {message}")
+        for hint in hints:
+            self.line(f"  {paint('hint:', '1')} {hint}")
+
+    def document(self, value: Any) -> None:
+        """The one JSON document of a command."""
+        print(json.dumps(value, indent=2, ensure_ascii=False, default=str), flush=True)
+
+    def text(self, text: str) -> None:
+        """A line of the result, on standard output."""
+        print(text, flush=True)
+
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Columns on standard output, the last one as long as it likes."""
+        lines = [list(header), *map(list, rows)]
+        widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+        for line in lines:
+            cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
+            self.text("  ".join(cells).rstrip())
+
+    def be_verbose(self) -> None:
+        """Send the package's log to standard error."""
+        self.verbose = True
+
+    def connect_log(self) -> None:
+        """Show what libraries have to say: warnings as notes, the whole log with ``--verbose``."""
+        handler = _LogToConsole(self)
+        logging.getLogger("animegen").addHandler(handler)
+
+        def show(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, UserWarning) or self.verbose:
+                self.say("note", one_line(str(message)))
+
+        warnings.showwarning = show
+
+
+class _LogToConsole(logging.Handler):
+    """Warnings always; with ``--verbose`` everything. Tracebacks stay in the log file."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._console.verbose or record.levelno == logging.WARNING:
+            self._console.say("note" if record.levelno == logging.WARNING else "log", one_line(record.getMessage()))
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks, so that one message is one line."""
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def paint(text: str, code: str) -> str:
+    """Text in bold or colour on a terminal that wants it (https://no-color.org)."""
+    return f"\x1b[{code}m{text}\x1b[0m" if _painted() else text
+
+
+def _painted() -> int:
+    """How many invisible characters `paint` adds for a two-digit code or none at all."""
+    wanted = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return len("\x1b[1m\x1b[0m") if wanted else 0
+
+
+def duration(seconds: float) -> str:
+    """``0.2 s``, ``3 min 41 s``, ``2 h 05 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def size(count: float) -> str:
+    """Bytes as people read them: ``206 MB``."""
+    for unit in ("B", "kB", "MB"):
+        if count < 999.5:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

@@ -1,0 +1,132 @@
+"""How a run is told: a bar on a terminal, plain lines elsewhere, JSON lines for programs."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from animegen.progress import Reporter
+from animegen_cli.console import Console, duration, paint
+
+_EVERY = 10.0  # seconds between two lines about one step, where there is no bar
+_BAR_AFTER = 1.0  # seconds before a bar is worth its flicker
+_EVENTS_EVERY = 0.1
+
+
+def reporter_for(console: Console) -> NotesReporter:
+    """The reporter of a console's style of progress."""
+    style = console.progress_style
+    if style == "json":
+        return JsonReporter(console)
+    if style == "none":
+        return NotesReporter(console)
+    return BarReporter(console) if style == "bar" else LineReporter(console)
+
+
+class NotesReporter(Reporter):
+    """The plan and warnings, without progress."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def close(self) -> None:
+        """Leave a clean line behind, however the run ended."""
+
+    def plan(self, lines: Sequence[tuple[str, str]]) -> None:
+        for label, text in lines:
+            self.console.say(label, text)
+
+    def warned(self, message: str) -> None:
+        self.console.say("note", message)
+
+
+class LineReporter(NotesReporter):
+    """One line for each finished step, and one every ten seconds inside a long one."""
+
+    head = ""
+    detail = ""
+    told = 0.0
+
+    def started(self, number: int, total: int, name: str, detail: str) -> None:
+        self.head, self.detail, self.told = f"[{number}/{total}] {name:<12}", detail, time.monotonic()
+
+    def progress(self, done: int, total: int, unit: str) -> None:
+        now = time.monotonic()
+        if now - self.told >= _EVERY:
+            self.told = now
+            self.console.line(f"{self.head} {done}/{total} {unit}")
+
+    def finished(self, name: str, summary: str, seconds: float, cached: bool) -> None:
+        spent = "made before" if cached else duration(seconds)
+        self.console.line(f"{self.head} {summary:<36} {spent:>12}")
+
+
+class BarReporter(LineReporter):
+    """The present step in place on a terminal: its name at once, a bar once it takes more than a second."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
+        self._bar: Any = None
+        self._begun = 0.0
+        self._of: tuple[int, str] = (0, "")
+
+    def started(self, number: int, total: int, name: str, detail: str) -> None:
+        super().started(number, total, name, detail)
+        self._begun = time.monotonic()
+        self._in_place(f"{self.head} {detail} ...")
+
+    def progress(self, done: int, total: int, unit: str) -> None:
+        if time.monotonic() - self._begun < _BAR_AFTER:
+            return
+        if self._bar is None or self._of != (total, unit) or done < self._bar.n:
+            self._drop_bar()
+            self._bar, self._of = self._new_bar(total, unit), (total, unit)
+        self._bar.update(done - self._bar.n)
+
+    def _new_bar(self, total: int, unit: str) -> Any:
+        from tqdm import tqdm
+
+        shown = "{desc} {bar:20} {n_fmt}/{total_fmt} " + unit + "  {elapsed}, {remaining} to go"
+        return tqdm(total=total, desc=self.head, file=sys.stderr, leave=False, bar_format=shown, dynamic_ncols=True)
+
+    def finished(self, name: str, summary: str, seconds: float, cached: bool) -> None:
+        self.close()
+        super().finished(name, summary, seconds, cached)
+
+    def warned(self, message: str) -> None:
+        self.close()
+        super().warned(message)
+
+    def close(self) -> None:
+        self._drop_bar()
+        self._in_place("")
+
+    def _drop_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+    def _in_place(self, text: str) -> None:
+        print(f"\r\x1b[K{paint(text, '2') if text else ''}", end="", file=sys.stderr, flush=True)
+
+
+class JsonReporter(NotesReporter):
+    """One JSON object a line: started, progress, finished, note."""
+
+    stage = ""
+    told = 0.0
+
+    def started(self, number: int, total: int, name: str, detail: str) -> None:
+        self.stage, self.told = name, 0.0
+        self.console.event("started", stage=name, step=number, steps=total, detail=detail)
+
+    def progress(self, done: int, total: int, unit: str) -> None:
+        now = time.monotonic()
+        if done >= total or now - self.told >= _EVENTS_EVERY:
+            self.told = now
+            self.console.event("progress", stage=self.stage, done=done, total=total, unit=unit)
+
+    def finished(self, name: str, summary: str, seconds: float, cached: bool) -> None:
+        self.console.event("finished", stage=name, summary=summary, seconds=round(seconds, 3), cached=cached)

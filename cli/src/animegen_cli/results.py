@@ -1,0 +1,97 @@
+"""What a command says at its end: a few lines for people, one path or one document for programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from animegen_cli.console import Console
+
+if TYPE_CHECKING:
+    from animegen.clip import Clip
+
+    from animegen.registry import Registry
+
+
+def say_plan(console: Console, run_id: str, plan: Sequence[tuple[str, str]]) -> None:
+    """The end of ``--dry-run``."""
+    console.say("dry", "nothing was made (--dry-run)")
+    if console.json:
+        console.document({"status": "planned", "id": run_id, "plan": [list(line) for line in plan]})
+
+
+def say_clip(console: Console, clip: Clip) -> None:
+    """Where the clip is, and how to make it again."""
+    folder, record = clip_folder(clip), clip.record or {}
+    facts = clip_document(folder, record)
+    console.say(
+        "done",
+        f"{facts['clip']}   {facts['frames']} frames, {_number(facts['fps'])} fps, {facts['seconds']:.1f} s, "
+        f"{facts['width']}x{facts['height']}",
+    )
+    for path in facts["clips"][1:]:
+        console.say("", path)
+    console.say("", f"{facts['sheet']}   contact sheet")
+    if facts["balloons"]:
+        console.say("", f"{facts['balloons']}   balloons, numbered for --keep-balloon")
+    console.say("again", f"animegen run --from {facts['run_json']}")
+    if console.json:
+        console.document(facts)
+    elif not (sys.stdout.isatty() and sys.stderr.isatty() and not console.quiet):  # a person has just read it
+        console.text(facts["clip"])
+
+
+def clip_folder(clip: Clip) -> Path:
+    """The folder of a run that has just ended."""
+    assert clip.path is not None, "the command line always writes"
+    return clip.path.parent
+
+
+def clip_document(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """What ``--json`` prints of a finished run; paths are relative where ``--out`` was."""
+    outputs = record["outputs"]
+    clips = [str(folder / name) for name in outputs["clip"]]
+    return {
+        "status": record["status"],
+        "id": record["id"],
+        "folder": str(folder),
+        "clip": clips[0],
+        "clips": clips,
+        "sheet": str(folder / outputs["sheet"]),
+        "balloons": str(folder / outputs["balloons"]) if "balloons" in outputs else None,
+        "frames_folder": str(folder / outputs["frames"]) if "frames" in outputs else None,
+        "run_json": str(folder / "run.json"),
+        "frames": outputs["count"],
+        "fps": outputs["fps"],
+        "seconds": outputs["seconds"],
+        "width": outputs["width"],
+        "height": outputs["height"],
+        "warnings": list(record["warnings"]),
+    }
+
+
+def say_better(console: Console, registry: Registry) -> None:
+    """After a run that drew with built-in stages: what would draw better, while it is not installed."""
+    from animegen.recipes import BEST, load
+    from animegen.roles import ROLE_KINDS, ROLES
+
+    asked = load(BEST).layer.tables["run"]
+    absent = []
+    for role in ROLES:
+        here = {stage.name for stage in registry.stages(ROLE_KINDS[role])}
+        names = asked.get(role, ())
+        absent += [name for name in ([names] if isinstance(names, str) else names) if name not in here]
+    absent = [name for name in absent if name not in ("none", "auto")]
+    if asked.get("interpolator") in absent:
+        packages = " ".join(f"animegen-{name}" for name in absent)
+        console.say(
+            "better", f"the built-in stages move what both panels show; for drawn motion: pip install {packages}"
+        )
+
+
+def _number(fps: str) -> str:
+    from fractions import Fraction
+
+    return f"{float(Fraction(fps)):g}"

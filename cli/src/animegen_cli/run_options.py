@@ -1,0 +1,127 @@
+"""The options of a run on the command line, generated from `animegen.settings.RunOptions`, and the layer they make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from animegen.config import ConfigLayer, assignments_layer
+from animegen.errors import UsageError
+from animegen.options import OptionInfo, describe_options
+from animegen.roles import ROLE_KINDS, ROLES
+from animegen.settings import RunOptions, Settings
+from animegen_cli import complete
+
+SOURCE = "command line"
+F = TypeVar("F", bound=Callable[..., Any])
+_SECTION = "run_"
+"""In front of the parameter names of generated options, so that they cannot meet a command's own."""
+
+
+def run_options(command: F) -> F:
+    """Give a command every option of a run, and ``-o``, ``--recipe``, ``--out``, ``--force``."""
+    declared = [_option(info) for info in describe_options(RunOptions)]
+    shared = [
+        click.option(
+            "--recipe",
+            metavar="NAME",
+            shell_complete=complete.suggests(complete.recipes),
+            help="Named settings, or a .toml file; the best one that works here otherwise.",
+        ),
+        *declared,
+        click.option(
+            "-o",
+            "assignments",
+            metavar="KIND.OPTION=VALUE",
+            multiple=True,
+            shell_complete=complete.suggests(complete.assignments),
+            help="An option of a stage, by kind or by name; animegen plugins show NAME lists them.",
+        ),
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path),
+            default=Path("runs"),
+            show_default=True,
+            help="Folder of all runs.",
+        ),
+        click.option("--force", is_flag=True, help="Make everything anew, whatever earlier runs left."),
+    ]
+    for add in reversed(shared):
+        command = add(command)
+    return command
+
+
+def _option(info: OptionInfo) -> Callable[[F], F]:
+    flag = "--" + info.name.replace("_", "-")
+    words = info.help if info.default in (None, (), "") else f"{info.help} [{_words(info.default)}]"
+    kwargs: dict[str, Any] = {"metavar": _metavar(info), "help": words, "multiple": info.many}
+    if info.name in ROLES:
+        kind = ROLE_KINDS[info.name]
+        kwargs["shell_complete"] = complete.suggests(lambda: _stages_and_none(kind), many=info.many)
+    elif info.choices:
+        choices = [(choice, "") for choice in info.choices]
+        kwargs["shell_complete"] = complete.suggests(lambda: choices, many=info.many)
+    return click.option(flag, f"{_SECTION}{info.name}", **kwargs)
+
+
+def _stages_and_none(kind: str) -> list[tuple[str, str]]:
+    return [*complete.stages(kind), ("none", "leave this out")]
+
+
+def _words(default: Any) -> str:
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
+def _metavar(info: OptionInfo) -> str:
+    if info.name in ROLES:
+        return "STAGE,..." if info.many else "STAGE"
+    if info.choices:
+        return "|".join(info.choices) + (",..." if info.many else "")
+    name = {int: "N", float: "X", str: "TEXT"}.get(info.type, info.type.__name__.upper())
+    return f"{name},..." if info.many else name
+
+
+def command_line_layer(values: Mapping[str, Any]) -> ConfigLayer:
+    """What was typed, and nothing else, as the strongest layer of settings.
+
+    Args:
+        values: The parameters of a command made with `run_options`; taken ones are those with a value.
+    """
+    tables = {name: dict(table) for name, table in assignments_layer(values["assignments"], SOURCE).tables.items()}
+    typed: dict[str, Any] = {}
+    for info in describe_options(RunOptions):
+        value = values[f"{_SECTION}{info.name}"]
+        if value is None or value == ():
+            continue
+        typed[info.name] = _joined(value) if info.many else value
+    if typed:
+        tables["run"] = {**tables.get("run", {}), **typed}
+    return ConfigLayer(SOURCE, tables)
+
+
+def _joined(parts: Sequence[str]) -> list[str]:
+    """``--format mp4 --format gif`` and ``--format mp4,gif`` are the same; ``none`` is no entry."""
+    split = [part.strip() for text in parts for part in text.split(",")]
+    return [part for part in split if part not in ("", "none")]
+
+
+def refuse_idle(layer: ConfigLayer, settings: Settings) -> None:
+    """Refuse an option for a stage that takes no part: a typing mistake that would otherwise change nothing.
+
+    A settings file may well speak of stages that this run does not use; a command line would not.
+
+    Raises:
+        UsageError: With the stages that do take part.
+    """
+    active = {choice.stage.name: role for role, choices in settings.choices.items() for choice in choices}
+    for table, options in layer.tables.items():
+        if table in ("run", *active, *active.values()):
+            continue
+        key = next(iter(options))
+        raise UsageError(
+            f"-o {table}.{key}={options[key]} has no effect: no {table} takes part in this run.",
+            hint=f"taking part: {', '.join(f'{name} ({role})' for name, role in active.items())}",
+        )
