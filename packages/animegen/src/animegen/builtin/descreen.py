@@ -16,8 +16,6 @@ from animegen.builtin.screentone import MIN_AMPLITUDE, Lattice, find_lattices, i
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from animegen.builtin.plugin import DescreenOptions
     from animegen.builtin.screentone import Plane
     from animegen.media import Image
@@ -156,9 +154,9 @@ def line_aware(grey: Plane, pitch: float, contrast: float = 24.0, where: Plane |
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (near, near))
     core = ((broad > 8) & (broad > 0.35 * cv2.dilate(broad, disc))).astype(np.uint8)
     around = _blur_where(grey, 1 - cv2.dilate(core, disc).astype(np.float32), 1.2 * pitch)
-    line = cv2.dilate(core, _SQUARE) * (grey < around - contrast)
+    line: Plane = cv2.dilate(core, _SQUARE) * (grey < around - contrast)
     strokes = (_long_strokes(grey, 1.8 * pitch) < around - 2 * contrast).astype(np.uint8)
-    line &= strokes
+    line = line & strokes
     open_tone = 1 - cv2.dilate(line, _SQUARE).astype(np.float32)
     tone = _blur_where(grey, open_tone if where is None else open_tone * where, 0.75 * pitch)
     soft = np.clip(2 * _blur(line.astype(np.float32), 0.7), 0, 1)
@@ -167,12 +165,12 @@ def line_aware(grey: Plane, pitch: float, contrast: float = 24.0, where: Plane |
     return result
 
 
-def _long_strokes(grey: Plane, length: float) -> NDArray[np.uint8]:
+def _long_strokes(grey: Plane, length: float) -> Plane:
     """Grey levels of what is dark over a length in some direction, (H, W) uint8: closings along lines."""
     size = max(3, round(length) | 1)
     half, directions = size // 2, max(4, int(size))
     plane = grey.astype(np.uint8)
-    darkest: NDArray[np.uint8] | None = None
+    darkest: Plane | None = None
     for angle in np.pi * np.arange(directions) / directions:
         dx, dy = round(half * np.cos(angle)), round(half * np.sin(angle))
         segment = cv2.line(np.zeros((size, size), np.uint8), (half - dx, half - dy), (half + dx, half + dy), 1)

@@ -7,7 +7,7 @@ its rim with thin strokes left out, smoothly joined (or Telea's filling, which k
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from animegen.media import Image, Mask
     from animegen.stages import Context
 
-    Colours = NDArray[np.float32]
+    Colours = NDArray[Any]
 
 _AROUND = 12
 """Pixels around a hole's box that are looked at besides the ring: enough to see past a thick stroke."""
@@ -75,16 +75,18 @@ class Flat:
             return None
         inside = _fits(known, np.median(known, axis=0), self.options.tolerance)
         if inside.mean() >= self.options.share:
-            colour = np.rint(np.median(known[inside], axis=0)).astype(np.uint8)
-            return np.full_like(image, colour)
+            middle: Colours = np.asarray(np.median(known[inside], axis=0))
+            plain: Image = np.full_like(image, np.rint(middle).astype(np.uint8))
+            return plain
         points = np.argwhere(ring)
-        slope, inside = _plane(points, known, self.options.tolerance)
-        if inside.mean() < self.options.share:
+        slope, level = _plane(points, known, self.options.tolerance)
+        if level.mean() < self.options.share:
             return None
         rows, columns = np.indices(hole.shape, dtype=np.float32)
         surface = rows[..., None] * slope[0] + columns[..., None] * slope[1] + slope[2]
-        low, high = known[inside].min(0), known[inside].max(0)  # a slope is not carried on beyond its rim
-        return np.rint(np.clip(surface, low, high)).astype(np.uint8)
+        low, high = known[level].min(0), known[level].max(0)  # a slope is not carried on beyond its rim
+        sloped: Image = np.rint(np.clip(surface, low, high)).astype(np.uint8)
+        return sloped
 
     def _busy(self, image: Image, hole: Mask, mask: Mask) -> Image:
         if mask.all():  # other holes hide all there is around this one
@@ -116,12 +118,17 @@ def _plane(points: NDArray[np.intp], known: Colours, tolerance: float) -> tuple[
 
 
 def _without_strokes(image: Image, mask: Mask, size: int = 13) -> Image:
-    """The picture with thin strokes taken out of the rims of its holes: a median of what is known within `size`."""
+    """The picture with strokes taken out of the rims of its holes: a median of what is known within `size`.
+
+    Blurred a little first, for a median of screentone is either ink or paper.
+    """
     known = ~mask
+    weight = np.maximum(cv2.GaussianBlur(known.astype(np.float32), (0, 0), 1.5), 1e-6)[..., None]
+    smooth = cv2.GaussianBlur(np.where(known[..., None], image, 0).astype(np.float32), (0, 0), 1.5) / weight
     rim = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & known
     out = image.copy()
     reach = size // 2
-    padded = np.pad(image.astype(np.float32), ((reach, reach), (reach, reach), (0, 0)))
+    padded = np.pad(smooth, ((reach, reach), (reach, reach), (0, 0)))
     padded[~np.pad(known, reach)] = np.nan
     ys, xs = np.nonzero(rim)
     offsets = np.arange(size)
@@ -149,7 +156,7 @@ def membrane(image: Image, hole: Mask, known: Mask) -> Image:
         levels.append((coarse, (total[..., 0] > 0).astype(np.float32)))
     colour, weight = levels.pop()
     mean = (colour * weight[..., None]).sum((0, 1)) / max(1.0, float(weight.sum()))
-    surface = np.where(weight[..., None] > 0, colour, mean).astype(np.float32)
+    surface: Colours = np.where(weight[..., None] > 0, colour, mean).astype(np.float32)
     while levels:
         colour, weight = levels.pop()
         fixed = weight[..., None] > 0
@@ -158,4 +165,5 @@ def membrane(image: Image, hole: Mask, known: Mask) -> Image:
             surface = np.where(fixed, colour, surface)
             surface = cv2.blur(surface, (3, 3), borderType=cv2.BORDER_REPLICATE)
         surface = np.where(fixed, colour, surface)
-    return np.rint(np.clip(surface, 0, 255)).astype(np.uint8)
+    filled: Image = np.rint(np.clip(surface, 0, 255)).astype(np.uint8)
+    return filled

@@ -27,7 +27,7 @@ class FlatOptions:
     tolerance: float = option(
         12.0, "How far a colour of the ring may be from flat; more calls more holes flat.", min=0, max=255
     )
-    share: float = option(0.8, "Share of the ring that must be flat; less lets more strokes cross it.", min=0.5, max=1)
+    share: float = option(0.7, "Share of the ring that must be flat; less lets more strokes cross it.", min=0.5, max=1)
     otherwise: str = option(
         "membrane",
         "Filling of a hole on drawing: smooth without strokes (membrane), or telea.",

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from animegen.media import Image
 
-    Plane: TypeAlias = NDArray[np.float32]
+    Plane: TypeAlias = NDArray[Any]
+    """(H, W) float32."""
 
 TILE, STEP = 64, 32
 _HALF, _RIM = TILE // 2, 6
@@ -112,16 +113,16 @@ def find_lattices(grey: Plane) -> tuple[tuple[Lattice, ...], float]:
     """Lattices of a (H, W) float32 lightness, most frequent first, and the share of tiles that hold one."""
     if min(grey.shape) < _HALF:
         return (), 0.0
-    count, toned, found = 0, 0, []
+    count, found = 0, []
     for row in _tile_rows(grey):
         count += len(row)
         tiles, peaks = _peaks(row)
         for tile in np.unique(tiles):
             waves = _fundamental(peaks[tiles == tile])
             if waves:
-                toned += 1
                 found.append(waves)
-    return _gather(found, count), toned / count
+    lattices = _gather(found, count)
+    return lattices, sum(lattice.tiles for lattice in lattices) / count
 
 
 def _tile_rows(grey: Plane) -> Iterator[Plane]:
@@ -257,7 +258,7 @@ def lattice_strength(grey: Plane, lattice: Lattice) -> Plane:
     detail = grey - cv2.GaussianBlur(grey, (0, 0), max(1.5, lattice.pitch), borderType=cv2.BORDER_REFLECT)
     detail = cv2.copyMakeBorder(detail, 0, -height % _STRIDE, 0, -width % _STRIDE, cv2.BORDER_CONSTANT)
     size = (detail.shape[1] // _STRIDE, detail.shape[0] // _STRIDE)
-    weakest = None
+    weakest: Plane | None = None
     for dy, dx in lattice.waves:
         down = 2 * np.pi * dy * np.arange(detail.shape[0])[:, None]
         right = 2 * np.pi * dx * np.arange(detail.shape[1])[None]
@@ -266,7 +267,8 @@ def lattice_strength(grey: Plane, lattice: Lattice) -> Plane:
         small = (cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in parts)
         even, odd = (cv2.GaussianBlur(s, (0, 0), sigma / _STRIDE, borderType=cv2.BORDER_REFLECT) for s in small)
         strength = 2 * cv2.magnitude(even, odd)
-        weakest = strength if weakest is None else np.minimum(weakest, strength)
+        weakest = strength if weakest is None else cv2.min(weakest, strength)
+    assert weakest is not None
     full = cv2.resize(weakest, detail.shape[::-1], interpolation=cv2.INTER_LINEAR)
     result: Plane = full[:height, :width]
     return result
