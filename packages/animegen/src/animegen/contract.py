@@ -57,7 +57,13 @@ def failed(findings: Sequence[Finding]) -> bool:
 
 
 def check_plugin(
-    plugin: str, registry: Registry, *, heavy: bool = False, weights: WeightStore | None = None
+    plugin: str,
+    registry: Registry,
+    *,
+    heavy: bool = False,
+    weights: WeightStore | None = None,
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    devices: Sequence[str] = ("auto",),
 ) -> list[Finding]:
     """Check a plugin and every stage it offers.
 
@@ -66,9 +72,11 @@ def check_plugin(
         registry: Where it is looked up.
         heavy: Also run stages that load weights or ask for an accelerator.
         weights: Where weights lie; by default the user's.
+        options: By name of a stage, options that differ from its defaults, e.g. fewer steps.
+        devices: Devices lent to the stages.
 
     Raises:
-        UsageError: No such plugin.
+        UsageError: No such plugin, or an option that a stage does not have.
     """
     row = registry.plugin(plugin)
     if row.state == "off":
@@ -80,7 +88,8 @@ def check_plugin(
     findings += _check_hooks(row, stages)
     for stage in stages:
         if heavy or not _is_heavy(stage.spec):
-            findings += check_stage(stage, weights=weights)
+            own = (options or {}).get(stage.name)
+            findings += check_stage(stage, weights=weights, options=own, devices=devices)
         else:
             findings += check_record(stage)
             text = "it loads weights or asks for an accelerator; run the check with --heavy."

@@ -67,6 +67,7 @@ def detector(probe: Probe, stage: Any) -> None:
     found: list[Sequence[Region]] = []
 
     def detect(image: Image, boxes: Sequence[Box] = ()) -> tuple[Region, ...]:
+        image = image.copy()
         with Unchanged(probe.name, image):
             regions = check_regions(probe.name, stage(image, boxes) if boxes else stage(image), image)
         for region in regions:
@@ -94,6 +95,7 @@ def inpainter(probe: Probe, stage: Any) -> None:
     image = picture()
 
     def fill(image: Image, mask: Mask) -> Image:
+        image, mask = image.copy(), mask.copy()  # a stage that writes into them spoils this check only
         with Unchanged(probe.name, image, mask):
             filled = check_image(probe.name, stage(image, mask), image)
         check_untouched(probe.name, image, filled, mask)
@@ -121,6 +123,7 @@ def preprocessor(probe: Probe, stage: Any) -> None:
     image = picture()
 
     def clean(image: Image) -> Image:
+        image = image.copy()
         with Unchanged(probe.name, image):
             return check_image(probe.name, stage(image), image)
 
@@ -142,6 +145,7 @@ def interpolator(probe: Probe, stage: Any) -> None:
     first, last, times = _pair_for(probe.stage)
 
     def draw(times: Sequence[float], first: Image = first, last: Image = last, **call: Any) -> Frames:
+        first, last = first.copy(), last.copy()
         with Unchanged(probe.name, first, last):
             return check_frames(probe.name, stage(first, last, times, **call), len(times), first)
 

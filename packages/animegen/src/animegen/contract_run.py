@@ -95,7 +95,7 @@ def run_checks(
         import_target(stage)
     except Exception as error:
         level: Level = "skipped" if _is_library_missing(stage, error) else "error"
-        text = _with_hints(error) if isinstance(error, AnimeGenError) else describe_error(error, stage)
+        text = error.message if isinstance(error, AnimeGenError) else describe_error(error, stage)
         return [Finding(level, "import", text, stage.full_name)]
     probe.say("ok", "import", f"{stage.spec.target} can be imported.")
     if any(weight.required for weight in stage.spec.weights):
