@@ -1,0 +1,126 @@
+"""Loading a LaMa archive through simple-lama-inpainting, and running it on one picture.
+
+The library is kept from two things it does by itself: choosing a device when it is imported, and downloading
+200 MB without a check when no file is named.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from simple_lama_inpainting import SimpleLama
+
+from animegen.errors import InputError, ResourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from animegen.media import Image, Mask
+
+SMALLEST = 32
+"""Sides are padded to at least this. The network halves three times and then mirrors one pixel at the rim, which
+needs two: below 16 pixels it stops with an error."""
+
+
+def pick_device(names: Sequence[str]) -> torch.device:
+    """The first of `names` that LaMa runs on: the processor or a CUDA device (its Fourier transform needs one).
+
+    Raises:
+        ResourceError: None of them, or a CUDA device that is not here.
+    """
+    for name in names:
+        kind = name.partition(":")[0]
+        if kind == "auto":
+            return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
+        if kind == "cpu":
+            return torch.device("cpu")
+        if kind == "cuda":
+            device = torch.device(name)
+            count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+            if (device.index or 0) >= count:
+                raise ResourceError(
+                    f"--device {name} was asked for, but torch {torch.__version__} sees {count} CUDA devices.",
+                    hint="use --device cpu; animegen doctor shows what is here",
+                )
+            return device
+    raise ResourceError(
+        f"lama runs on cpu and cuda, not on {', '.join(names) or 'nothing'}.", hint="add cpu to --device"
+    )
+
+
+class Archive:
+    """A network in a TorchScript archive, ready to fill holes.
+
+    Args:
+        path: The archive. It is a program: name only files whose digest is known.
+        device: Where it runs.
+
+    Raises:
+        InputError: The file is not such an archive.
+    """
+
+    def __init__(self, path: Path, device: torch.device) -> None:
+        self.path = path
+        self.device = device
+        # Not SimpleLama(...): that reads LAMA_MODEL or downloads, and loads onto the device the archive was saved
+        # from, which may not exist here.
+        self._lama = SimpleLama.__new__(SimpleLama)
+        self._lama.model = _load(path).to(device)
+        self._lama.device = device
+
+    def fill(self, image: Image, hole: Mask) -> Image:
+        """The network's picture for an (H, W, 3) uint8 RGB image, same size; pixels outside `hole` may differ.
+
+        Raises:
+            ResourceError: The memory of the device does not suffice.
+            InputError: The archive does not do what a LaMa archive does.
+        """
+        height, width = hole.shape
+        grown = (max(height, SMALLEST) - height, max(width, SMALLEST) - width)
+        rim = ((0, grown[0]), (0, grown[1]))
+        wide = np.pad(image, (*rim, (0, 0)), mode="symmetric")
+        mask = np.pad(hole, rim, mode="symmetric").astype(np.uint8) * 255
+        try:
+            # The library pads on to a multiple of 8 at the bottom and on the right, and leaves that in its result.
+            result = np.asarray(self._lama(wide, mask))
+        except torch.OutOfMemoryError as error:
+            raise self._memory(width, height) from error
+        except RuntimeError as error:
+            if "DefaultCPUAllocator" in str(error):
+                raise self._memory(width, height) from error
+            raise InputError(
+                f"{self.path} failed on a picture of {width} × {height}: {_last_line(error)}.",
+                hint="is it a LaMa archive, called as (image, mask)? animegen weights verify --all",
+            ) from error
+        if result.ndim != 3 or result.shape[2] != 3 or result.shape[0] < height or result.shape[1] < width:
+            raise InputError(f"{self.path} answered with the shape {result.shape} for {width} × {height}.")
+        return np.ascontiguousarray(result[:height, :width])
+
+    def _memory(self, width: int, height: int) -> ResourceError:
+        return ResourceError(
+            f"out of memory on {self.device} in lama, on a picture of {width} × {height}.",
+            hint=("-o inpainter.strategy=crop -o inpainter.longest=800 needs less", "or --device cpu"),
+        )
+
+
+def _load(path: Path) -> torch.jit.ScriptModule:
+    try:
+        with warnings.catch_warnings():
+            # TorchScript is announced to go; until it does, it is the format these weights are published in.
+            warnings.filterwarnings("ignore", category=FutureWarning, message=".*torch.jit")
+            warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*torch.jit")
+            return torch.jit.load(str(path), map_location="cpu").eval()
+    except (RuntimeError, ValueError, OSError) as error:
+        raise InputError(
+            f"{path} is not a TorchScript archive that torch {torch.__version__} reads: {_last_line(error)}.",
+            hint="a plain checkpoint (.ckpt, .pth, .safetensors) is not one",
+        ) from error
+
+
+def _last_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:200].rstrip(".")
