@@ -22,8 +22,8 @@ def run(
     recipe: str | None = None,
     out: str | Path | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
-    first_text_boxes: Sequence[Box] = (),
-    last_text_boxes: Sequence[Box] = (),
+    first_text_boxes: Sequence[Box] | None = None,
+    last_text_boxes: Sequence[Box] | None = None,
     first_mask: Any = None,
     last_mask: Any = None,
     resume: bool = False,
@@ -38,7 +38,7 @@ def run(
         recipe: Name or file of a recipe; None takes the best one installed.
         out: Folder of runs, as the command line's ``--out``; None writes nothing and keeps frames in memory.
         options: Options of stages by role or name: ``{"flow": {"levels": 5}}``.
-        first_text_boxes, last_text_boxes: Where the lettering is, in pixels.
+        first_text_boxes, last_text_boxes: Where the lettering is, in pixels; an empty list says there is none.
         first_mask, last_mask: Further pixels to remove: a path or an (H, W) bool array.
         resume, force: As on the command line; both need `out`.
         reporter: Told what happens.

@@ -21,7 +21,7 @@ def load_panel(
     *,
     role: str,
     max_pixels: int,
-    text_boxes: Sequence[Box] = (),
+    text_boxes: Sequence[Box] | None = None,
     mask: Any = None,
     warn: Any = None,
 ) -> tuple[Panel, dict[str, Any]]:
@@ -31,7 +31,7 @@ def load_panel(
         source: A path, an (H, W, 3) uint8 RGB or (H, W) uint8 grey array, or a Panel.
         role: What the user calls it, for messages: ``FIRST``.
         max_pixels: Largest picture read.
-        text_boxes: Boxes of lettering, in the panel's pixels.
+        text_boxes: Boxes of lettering, in the panel's pixels; none at all where the panel is not annotated.
         mask: Path or (H, W) bool array of pixels to remove besides what is detected.
         warn: Called with a sentence when the file holds more than is read.
 
@@ -50,8 +50,8 @@ def load_panel(
         facts = {"path": str(path.absolute()), "sha256": file_digest(path)}
     else:
         panel = Panel(as_image(source, role), name=role.lower())
-    if text_boxes:
-        panel = replace(panel, text_boxes=(*panel.text_boxes, *text_boxes))
+    if text_boxes is not None:
+        panel = replace(panel, text_boxes=(*(panel.text_boxes or ()), *text_boxes))
     if mask is not None:
         panel = replace(panel, mask=_load_mask(mask, panel.image, role))
         if isinstance(mask, (str, Path)):

@@ -104,7 +104,10 @@ class Job:
         assert choice is not None
         record = self._begin("detect", choice)
         for index, panel in enumerate(self.panels):
-            boxes = tuple(box.clip(panel.image.shape[1], panel.image.shape[0]) for box in panel.text_boxes)
+            if panel.text_boxes == ():  # annotated, and there is no lettering: nothing to look for
+                continue
+            height, width = panel.image.shape[:2]
+            boxes = tuple(box.clip(width, height) for box in panel.text_boxes or ())
             entry = self._session.make(
                 choice,
                 record,
@@ -244,7 +247,7 @@ def input_digest(pair: PanelPair) -> str:
     """Digest of everything about a pair that its clip depends on."""
     parts = [pair.prompt]
     for panel in (pair.first, pair.last):
-        parts += [array_digest(panel.image), str([list(box) for box in panel.text_boxes])]
+        parts += [array_digest(panel.image), repr(panel.text_boxes)]
         parts.append("" if panel.mask is None else array_digest(panel.mask))
     return text_digest(*parts)
 

@@ -96,13 +96,14 @@ class Panel:
 
     Attributes:
         image: (H, W, 3) uint8 RGB.
-        text_boxes: Annotated boxes of lettering, in the panel's pixels.
+        text_boxes: Annotated boxes of lettering, in the panel's pixels; None where nobody has annotated the panel,
+            an empty tuple where somebody has and there is no lettering.
         name: Where it comes from, for people: a file name, or ``TITLE p012 #3``.
         mask: Pixels to remove given by the user; joined with what is detected.
     """
 
     image: Image
-    text_boxes: tuple[Box, ...] = ()
+    text_boxes: tuple[Box, ...] | None = None
     name: str = ""
     mask: Mask | None = None
 

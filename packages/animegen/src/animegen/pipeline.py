@@ -19,7 +19,7 @@ from animegen.errors import AnimeGenError, InterruptedRun
 from animegen.hashing import json_digest
 from animegen.job import Job, input_digest
 from animegen.media import PanelPair
-from animegen.outputs import open_run, restored_frames, write_outputs
+from animegen.outputs import RestoredFrames, open_run, write_outputs
 from animegen.progress import Reporter
 from animegen.record import RunRecord, record_layer, settings_tables
 from animegen.registry import Registry
@@ -238,7 +238,7 @@ class Pipeline:
 
     def _finish(self, job: Job, record: RunRecord, folder: RunFolder | None) -> Clip:
         if folder is None:
-            frames = np.stack(list(restored_frames(job)))
+            frames = np.stack(RestoredFrames(job))
             record.status = "done"
             return Clip(frames, job.rate, warnings=tuple(record.warnings), record=None)
         write_outputs(job, record, folder, self.reporter)

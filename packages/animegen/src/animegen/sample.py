@@ -26,7 +26,7 @@ _TEXT_BOX = Box(92, 84, 234, 132)
 def sample_pair() -> PanelPair:
     """The two panels, 640 × 480; the text box of the balloon is annotated."""
     first = Panel(_draw(0.0, balloon=True), text_boxes=(_TEXT_BOX,), name="sample-a")
-    last = Panel(_draw(1.0, balloon=False), name="sample-b")
+    last = Panel(_draw(1.0, balloon=False), text_boxes=(), name="sample-b")
     return PanelPair(first, last, prompt="a black cat on a wall at night looks up", id="sample")
 
 

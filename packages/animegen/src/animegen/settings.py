@@ -44,7 +44,7 @@ class RunOptions:
         (), "Numbers of balloons to leave in, as drawn in the run's balloons.png.", min=1
     )
     format: tuple[str, ...] = option(
-        ("mp4",), "Kinds of clip to write; mkv is lossless.", choices=("mp4", "webp", "gif", "mkv")
+        ("mp4",), "Kinds of clip to write; mkv is lossless.", choices=("mp4", "webp", "gif", "apng", "mkv")
     )
     keep: str = option("all", "Keep all results of a run, or its clip alone.", choices=("all", "clip"))
     max_pixels: int = option(100_000_000, "Largest picture that is read, as width times height.", min=1, unit="px")
