@@ -98,8 +98,11 @@ class Pipeline:
             for role, choices in self.settings.choices.items()
             for choice in choices
         ]
-        decided = {name: run[name]["value"] for name in _AFFECTING}
+        decided = {name: run[name]["value"] for name in _AFFECTING} | {"prompt": self._prompt(pair)}
         return json_digest({"inputs": input_digest(pair), "run": decided, "stages": stages})
+
+    def _prompt(self, pair: PanelPair) -> str:
+        return pair.prompt or self.settings.run.values.prompt
 
     def check(self) -> None:
         """Fail now rather than half way through: every stage has the libraries and weights it must have.
@@ -176,6 +179,9 @@ class Pipeline:
             run=self.settings.run.as_record(),
             notes=[text for _, text in self.plan(pair)],
         )
+        if pair.prompt and pair.prompt != self.settings.run.values.prompt:  # run.json must make this very clip again
+            record.settings["run"]["prompt"] = pair.prompt
+            record.run["prompt"] = {"value": pair.prompt, "source": "pair"}
         folder = None
         if self.out is not None:
             found = RunFolder.find(self.out, record.id) if resume else None
