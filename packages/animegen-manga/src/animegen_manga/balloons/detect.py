@@ -1,22 +1,44 @@
-"""Balloons without annotation: paper regions whose holes look like lettering, then the same cascade as with boxes.
-
-After SPEC 4.2. Each candidate's letters give the text box that an annotator would have drawn; everything after that
-is what `balloon_masks` does, so that a detected balloon and an annotated one have the same mask.
-"""
+"""Balloons without annotation: paper regions whose holes look like lettering (SPEC 4.2)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from animegen.media import Box, Region
-from animegen_manga.balloons.annotated import balloon_masks
+from animegen_manga.balloons.candidates import Candidate
+from animegen_manga.balloons.finish import outline_width, region_of
+from animegen_manga.balloons.lettering import find_lettering
+from animegen_manga.balloons.rim import weigh
+from animegen_manga.balloons.shape import depth, dilate, fill_holes
 
 if TYPE_CHECKING:
-    from animegen.media import Image
+    from numpy.typing import NDArray
+
+    from animegen.media import Image, Mask
+
+LEVELS = (235, 205, 175)
+"""Paper is lighter than this in every channel: clean print, scan, yellowed scan or light tone."""
+
+THICKNESSES = (0, 1, 2, 3, 5, 8, 12)
+"""How far the barrier is thickened, px, to close gaps of the outline."""
+
+AREAS = (0.0004, 0.25)
+"""Area of a balloon as a share of the picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """A candidate balloon in a window of the picture."""
+
+    mask: Mask
+    window: Box
+    score: float
+    outline: int
 
 
 def detect_balloons(
@@ -27,63 +49,128 @@ def detect_balloons(
     outline: bool = True,
     min_score: float = 0.5,
 ) -> list[Region]:
-    """Balloons of a page or panel, found by their look.
+    """Balloons of a page or panel, found by their look: light paper, a drawn rim, lettering inside.
 
     Args:
         image: (H, W, 3) uint8 RGB.
-        frames: Panel boxes, where they are known.
+        frames: Panel boxes, where they are known: they wall a balloon that is open to the gutter.
         grow: Pixels added all around each mask; negative takes pixels away.
         outline: Whether masks take the drawn outline too.
         min_score: Balloons less sure than this are left out.
+
+    Returns:
+        Regions with method ``detected``, surest first, none overlapping another by more than 30 % of the smaller.
     """
-    boxes = text_boxes(image)
-    found = balloon_masks(image, boxes, frames=frames, grow=grow, outline=outline, drawn_text="keep")
-    return [Region("balloon", r.box, r.score, "detected", r.mask) for r in found if r.score >= min_score]
+    lightness = image.min(axis=2)
+    height, width = lightness.shape
+    views = [None, *([_inside(frames, height, width)] if frames else [])]
+    seen = sorted(
+        (s for allowed in views for s in _sightings(lightness, allowed) if s.score >= min_score),
+        key=lambda s: -s.score,
+    )
+    taken = np.zeros((height, width), bool)
+    regions = []
+    for one in seen:
+        w = one.window
+        view = taken[w.y0 : w.y1, w.x0 : w.x1]
+        if (view & one.mask).sum() > 0.3 * one.mask.sum():
+            continue
+        view |= one.mask
+        whole = np.zeros((height, width), bool)
+        whole[w.y0 : w.y1, w.x0 : w.x1] = one.mask
+        extra = grow + (one.outline if outline else 0)
+        regions.append(region_of(whole, one.score, "detected", grow=extra))
+    return regions
 
 
-def text_boxes(image: Image) -> list[Box]:
-    """Boxes of lettering in front of flat light paper."""
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    boxes: list[Box] = []
-    for level in (235, 200):
-        for thickness in (0, 2, 5):
-            for box in _in_paper(grey > level, thickness):
-                if all(box.iou(other) < 0.5 for other in boxes):
-                    boxes.append(box)
-    return boxes
+def _inside(frames: Sequence[Box], height: int, width: int) -> Mask:
+    mask = np.zeros((height, width), bool)
+    for frame in frames:
+        part = Box(*frame).clip(width, height)
+        mask[part.y0 : part.y1, part.x0 : part.x1] = True
+    return mask
 
 
-def _in_paper(light: np.ndarray, thickness: int) -> list[Box]:
-    from animegen_manga.balloons.shape import depth, fill_holes
-
-    height, width = light.shape
+def _sightings(lightness: NDArray[np.uint8], allowed: Mask | None) -> Iterator[Sighting]:
+    height, width = lightness.shape
     short = min(height, width)
-    area = light.size
-    deep = depth(light) > thickness
-    n, labels, stats, _ = cv2.connectedComponentsWithStats(deep.astype(np.uint8), connectivity=4)
-    out = []
-    for k in range(1, n):
-        x, y, w, h, a = (int(v) for v in stats[k])
-        if not 0.0005 * area <= a <= 0.2 * area or min(w, h) < 0.015 * short:
+    for level in LEVELS:
+        free = lightness > level
+        if allowed is not None:
+            free &= allowed
+        for letters_free in (False, True):
+            room = free | _letter_sized(~free, short) if letters_free else free
+            deep = depth(room)
+            for thickness in THICKNESSES:
+                if letters_free == (thickness < 2):
+                    continue
+                for window, core in _components(deep > thickness, thickness, short):
+                    found = _judge(lightness, free, room, level, window, core, thickness, short)
+                    if found is not None:
+                        yield found
+
+
+def _letter_sized(ink: Mask, short: int) -> Mask:
+    """Ink components of a letter's size: when the barrier is thickened they must not wall a balloon's text in."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
+    longer = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
+    letter = (longer >= 0.008 * short) & (longer <= 0.06 * short)
+    letter[0] = False
+    return letter[labels]
+
+
+def _components(core: Mask, thickness: int, short: int) -> Iterator[tuple[Box, Mask]]:
+    height, width = core.shape
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(core.astype(np.uint8), connectivity=4)
+    for k in range(1, count):
+        x, y, w, h, area = (int(v) for v in stats[k])
+        if area > AREAS[1] * core.size or w * h < AREAS[0] * core.size or min(w, h) < 0.01 * short:
             continue
-        y0, x0 = max(0, y - thickness), max(0, x - thickness)
-        y1, x1 = min(height, y + h + thickness), min(width, x + w + thickness)
-        region = labels[y0:y1, x0:x1] == k
-        if thickness:
-            region = cv2.dilate(region.astype(np.uint8), np.ones((2 * thickness + 1,) * 2, np.uint8)) > 0
-            region &= light[y0:y1, x0:x1]
-        full = fill_holes(region)
-        ink = full & ~light[y0:y1, x0:x1]
-        m, _, parts, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
-        letters = [p for p in parts[1:] if max(p[2], p[3]) >= 0.006 * short and p[4] >= 6]
-        if len(letters) < 3:
-            continue
-        p = np.array(letters)
-        share = p[:, 4].sum() / full.sum()
-        big = np.maximum(p[:, 2], p[:, 3])
-        if not 0.03 <= share <= 0.5 or np.median(big) > 0.08 * short:
-            continue
-        lx0, ly0 = p[:, 0].min(), p[:, 1].min()
-        lx1, ly1 = (p[:, 0] + p[:, 2]).max(), (p[:, 1] + p[:, 3]).max()
-        out.append(Box(int(lx0 + x0), int(ly0 + y0), int(lx1 + x0), int(ly1 + y0)))
-    return out
+        pad = thickness + 12
+        window = Box(x - pad, y - pad, x + w + pad, y + h + pad).clip(width, height)
+        yield window, labels[window.y0 : window.y1, window.x0 : window.x1] == k
+
+
+def _judge(
+    lightness: NDArray[np.uint8],
+    free: Mask,
+    room: Mask,
+    level: int,
+    window: Box,
+    core: Mask,
+    thickness: int,
+    short: int,
+) -> Sighting | None:
+    view = slice(window.y0, window.y1), slice(window.x0, window.x1)
+    mask = core
+    if thickness:
+        mask = dilate(core, thickness + 1) & room[view]
+    mask = fill_holes(mask)
+    if not AREAS[0] * lightness.size <= mask.sum() <= AREAS[1] * lightness.size:
+        return None
+    text = find_lettering(mask, mask & ~free[view], short)
+    if text is None or text.score < 0.2:
+        return None
+    paper = int(np.median(lightness[view][mask & free[view]]))
+    difference = np.clip(paper - lightness[view].astype(np.int16), 0, 255).astype(np.uint8)
+    letters = text.mask
+    candidate = Candidate(mask, ~free[view] & ~letters, letters, 255 - level, thickness)
+    height, width = lightness.shape
+    nowhere = np.zeros_like(mask)
+    # The window is the region's own, so only the picture's edge counts as an edge.
+    whole = np.ones((mask.shape[0] + 4, mask.shape[1] + 4), bool)
+    inside = whole[2:-2, 2:-2].copy()
+    if window.y0 == 0:
+        inside[0] = False
+    if window.x0 == 0:
+        inside[:, 0] = False
+    if window.y1 == height:
+        inside[-1] = False
+    if window.x1 == width:
+        inside[:, -1] = False
+    evidence = weigh(candidate, difference, text.box, inside, nowhere, letters)
+    if evidence is None:
+        return None
+    score = evidence.score * text.score * 0.99**thickness
+    outline = max(2, outline_width(mask, difference) + 1) if score >= 0.1 else 2
+    return Sighting(mask, window, score, outline)

@@ -41,6 +41,7 @@ class Found:
     score: float
     method: str
     outline: int
+    within: Mask | None = None
 
 
 def resolve_shared(found: Sequence[Found]) -> list[Found]:
