@@ -320,7 +320,7 @@ def test_a_truncated_clip_is_an_input_error(tmp_path: Path, suffix: str):
             list(VideoReader(path))
 
 
-@few(40)
+@few(30)
 @given(st.sampled_from(["mp4", "mkv", "gif", "webp", "apng"]), st.booleans(), st.data())
 def test_broken_bytes_give_frames_or_an_input_error(tmp_path: Path, kind: str, start: bool, data: st.DataObject):
     write_video(tmp_path / f"a.{kind}", moving(3, 16, 16), Fraction(8))

@@ -147,7 +147,7 @@ class VideoReader:
         self.fps = Fraction(rate)
 
     def _open(self) -> Any:
-        container = av.open(f"file:{self.path}", options=_OPTIONS)
+        container = av.open(f"file:{self.path}", options=_OPTIONS, metadata_errors="replace")
         for stream in container.streams.video[:1]:
             stream.thread_type = "AUTO"
         return container
