@@ -82,7 +82,7 @@ class Flat:
         slope, level = _plane(points, known, self.options.tolerance)
         if level.mean() < self.options.share:
             return None
-        rows, columns = np.indices(hole.shape, dtype=np.float32)
+        rows, columns = np.mgrid[: hole.shape[0], : hole.shape[1]].astype(np.float32)
         surface = rows[..., None] * slope[0] + columns[..., None] * slope[1] + slope[2]
         low, high = known[level].min(0), known[level].max(0)  # a slope is not carried on beyond its rim
         sloped: Image = np.rint(np.clip(surface, low, high)).astype(np.uint8)
@@ -117,14 +117,14 @@ def _plane(points: NDArray[np.intp], known: Colours, tolerance: float) -> tuple[
     return slope, _fits(known, design @ slope, tolerance)
 
 
-def _without_strokes(image: Image, mask: Mask, size: int = 13) -> Image:
+def _without_strokes(image: Image, mask: Mask, size: int = 19) -> Image:
     """The picture with strokes taken out of the rims of its holes: a median of what is known within `size`.
 
     Blurred a little first, for a median of screentone is either ink or paper.
     """
     known = ~mask
-    weight = np.maximum(cv2.GaussianBlur(known.astype(np.float32), (0, 0), 1.5), 1e-6)[..., None]
-    smooth = cv2.GaussianBlur(np.where(known[..., None], image, 0).astype(np.float32), (0, 0), 1.5) / weight
+    weight = np.maximum(cv2.GaussianBlur(known.astype(np.float32), (0, 0), 1.2), 1e-6)[..., None]
+    smooth = cv2.GaussianBlur(np.where(known[..., None], image, 0).astype(np.float32), (0, 0), 1.2) / weight
     rim = cv2.dilate(mask.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & known
     out = image.copy()
     reach = size // 2

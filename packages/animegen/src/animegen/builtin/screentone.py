@@ -127,13 +127,11 @@ def find_lattices(grey: Plane) -> tuple[tuple[Lattice, ...], float]:
 
 def _tile_rows(grey: Plane) -> Iterator[Plane]:
     """Rows of overlapping tiles, each (N, 64, 64): a page's spectra never lie in memory all at once."""
-    height, width = grey.shape
-    down, right = (max(1, -(-(n - TILE) // STEP) + 1) for n in (height, width))
-    extra = ((n - 1) * STEP + TILE - have for n, have in ((down, height), (right, width)))
-    bottom, side = extra
-    padded = cv2.copyMakeBorder(grey, 0, bottom, 0, side, cv2.BORDER_REFLECT)
-    for y in range(0, down * STEP, STEP):
-        yield np.stack([padded[y : y + TILE, x : x + TILE] for x in range(0, right * STEP, STEP)])
+    short = [max(0, TILE - side) for side in grey.shape]
+    padded = cv2.copyMakeBorder(grey, 0, short[0], 0, short[1], cv2.BORDER_CONSTANT, value=float(grey.mean()))
+    down, right = (sorted({*range(0, side - TILE, STEP), side - TILE}) for side in padded.shape)
+    for y in down:
+        yield np.stack([padded[y : y + TILE, x : x + TILE] for x in right])
 
 
 _hann = np.hanning(TILE + 1)[:TILE]
