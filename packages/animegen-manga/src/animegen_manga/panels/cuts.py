@@ -37,6 +37,23 @@ class Cut:
     paper: float = 0.0
     stroke: float = 0.0
     both: float = 0.0
+    clean: float = 0.0
+
+    cover: float = 0.0
+    anchored: bool = False
+
+    @property
+    def rank(self) -> float:
+        return self.score + self.cover
+
+    @property
+    def splits(self) -> bool:
+        return (
+            (self.cover >= 0.72 and self.score >= 0.63)
+            or (self.anchored and self.score >= 0.7)
+            or (self.cover >= 0.5 and self.clean >= 0.98)
+            or self.stroke >= 0.95
+        )
 
 
 @dataclass(frozen=True)
@@ -73,7 +90,7 @@ class Ruler:
 
     @property
     def end(self) -> int:
-        return max(2, round(0.004 * self.short))
+        return max(4, round(0.012 * self.short))
 
 
 _SAMPLES = np.arange(240)
@@ -111,22 +128,32 @@ class Probe:
         """The best supported lines of one kind of edge, fitted to it."""
         at, slope = self.maps.lines.T
         for band in (0, 2 * self.ruler.reach + 1, self.ruler.reach + 1):
-            low, high = self.cell.extent(at, slope, across=self.across)
-            low, high = np.clip(np.ceil(low), 0, self.height), np.clip(np.floor(high), 0, self.height)
-            usable = (high - low >= self.ruler.narrowest) & self.inner(at, slope)
-            at, slope, low, high = at[usable], slope[usable], low[usable], high[usable]
+            at, slope, v, middle, length = self.within(at, slope)
             if not len(at):
                 return []
-            # The same number of samples whatever the length: lines are straight.
-            v = (low[:, None] + (high - low)[:, None] * _SAMPLES[None] / len(_SAMPLES)).astype(int)
-            if band:
-                at, slope = self.fit(edge, at, slope, v, band)
+            if band:  # beside the lines as they were: a fit can be led astray by what crosses the gutter
+                moved = self.fit(edge, at, slope, v, band)
+                at, slope = np.concatenate([at, moved[0]]), np.concatenate([slope, moved[1]])
+                at, slope, v, middle, length = self.within(at, slope)
             u = np.clip(np.rint(at[:, None] + slope[:, None] * v).astype(int), 0, self.width - 1)
-            coverage = near[v, u].mean(1)
-            middle = (low + high) / 2
-            best = self.distinct(coverage, at + slope * middle, slope * (high - low), 16 if band else 48)
+            hit = near[v, u]
+            coverage = hit.mean(1)
+            unbroken = np.maximum(_runs(hit), _runs(hit[:, ::-1])) / hit.shape[1]
+            best = self.distinct(
+                coverage + 0.5 * unbroken, at + slope * middle, slope * length, 28 if band else 64
+            )
             at, slope, coverage, middle = at[best], slope[best], coverage[best], middle[best]
         return [_Edge(*values) for values in zip(at, slope, coverage, middle, strict=True)]
+
+    def within(self, at: Any, slope: Any) -> tuple[Any, Any, Any, Any, Any]:
+        """The lines that part the cell: start, slope, samples along each, their middle and length in it."""
+        low, high = self.cell.extent(at, slope, across=self.across)
+        low, high = np.clip(np.ceil(low), 0, self.height), np.clip(np.floor(high), 0, self.height)
+        usable = (high - low >= self.ruler.narrowest) & self.inner(at, slope)
+        at, slope, low, high = at[usable], slope[usable], low[usable], high[usable]
+        # The same number of samples whatever the length: lines are straight.
+        v = (low[:, None] + (high - low)[:, None] * _SAMPLES[None] / len(_SAMPLES)).astype(int)
+        return at, slope, v, (low + high) / 2, high - low
 
     def inner(self, at: Any, slope: Any) -> NDArray[np.bool_]:
         """Which lines leave something of the cell on either side (the cell's own border does not)."""
@@ -197,28 +224,42 @@ class Probe:
         stroke = nothing.copy()
         for line in u:
             stroke |= self.maps.stroke[self.rows, line]
+        rows = rows[_between_blank(paper[rows] & ~(rise | fall | stroke)[rows])]
         worth = np.where(
             paper,
             np.where(rise & fall, BOTH, np.where(rise | fall, ONE, BARE)),
             np.where(stroke, STROKE, 0.0),
         )[rows]
         gutter = float((paper & (rise | fall))[rows].mean())
-        ruled = float((stroke & self.maps.solid[self.rows, u[0]])[rows].mean())
+        lined = stroke | (self.maps.near_rise & self.maps.near_fall)[self.rows, u[0]]
+        ruled = float((lined & self.maps.solid[self.rows, u[0]])[rows].mean())
         score = float(worth.mean())
-        n = self.ruler.end
-        if gutter >= 0.35:
-            for end, edge in ((rows[:n], rows[0] <= 2), (rows[-n:], rows[-1] >= self.height - 3)):
-                beyond = rows[n : 5 * n] if end[0] == rows[0] else rows[-5 * n : -n]
-                closed = not paper[end].any() and paper[beyond].mean() > 0.5
-                if not edge and closed:
-                    score -= CLOSED
-            both = (paper & rise & fall)[rows]
-            run = max(_first_run(both), _first_run(both[::-1]))
-            if run >= max(0.3 * len(rows), 2 * self.ruler.narrowest) and paper[rows].mean() > 0.6:
-                score = max(score, 0.6 + 0.3 * run / len(rows))
-        elif len(edges) == 1 and len(rows) >= 3 * self.ruler.narrowest and ruled >= 0.96:
+        both = (paper & rise & fall)[rows]
+        anchored = False
+        if gutter >= 0.35 or both.mean() >= 0.3:
+            n = self.ruler.end
+            page_edges = rows[0] <= 2, rows[-1] >= self.height - 3
+            for flip, page_edge in zip((1, -1), page_edges, strict=True):
+                run = _first_run(both[::flip])
+                if page_edge:
+                    if run >= 0.45 * len(rows):
+                        anchored, score = True, max(score, 0.7 + 0.25 * run / len(rows))
+                    continue
+                near, beyond = paper[rows][::flip][:n], paper[rows][::flip][n : 4 * n]
+                if (~near).sum() >= 2:
+                    score -= CLOSED if beyond.mean() > 0.5 else 0
+                    continue
+                outside = rows[0] - np.arange(1, 5) if flip == 1 else rows[-1] + np.arange(1, 5)
+                if paper[np.clip(outside, 0, self.height - 1)].all() and run >= max(
+                    0.3 * len(rows), 1.2 * self.ruler.narrowest
+                ):
+                    anchored = True
+                    score = max(score, 0.7 + 0.25 * run / len(rows))
+        elif len(edges) == 1 and len(rows) >= 3 * self.ruler.narrowest and ruled >= 0.95:
             score = 0.3 + 0.4 * ruled
         else:
+            return []
+        if len(edges) == 2 and both.mean() < 0.3 and not paper[rows].mean() > 0.95:
             return []
         before = Line(first.at, first.slope, self.across) if first is not None else None
         after = Line(second.at, second.slope, self.across) if second is not None else None
@@ -228,7 +269,23 @@ class Probe:
             before = after.moved(-1)
         if after is None:
             after = before.moved(1)
-        return [Cut(score, before, after, shares, gutter, ruled, float((paper & rise & fall)[rows].mean()))]
+        return [Cut(score, before, after, shares, gutter, ruled, float((paper & rise & fall)[rows].mean()), float(paper[rows].mean()), float(((rise | fall) & (paper | stroke))[rows].mean()), anchored)]
+
+
+def _runs(hit: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Length of the stretch of hits at the start of each row."""
+    return np.asarray(np.where(hit.all(1), hit.shape[1], (~hit).argmax(1)))
+
+
+def _between_blank(blank: NDArray[np.bool_]) -> slice:
+    """What is left without the blank stretches at either end, each up to a seventh of the whole.
+
+    A margin beside the panels, or the far end of a panel without a frame, says nothing about a gutter.
+    """
+    most = len(blank) // 7
+    first = int(np.argmin(blank)) if not blank.all() else 0
+    last = int(np.argmin(blank[::-1])) if not blank.all() else 0
+    return slice(min(first, most), len(blank) - min(last, most))
 
 
 def _first_run(good: NDArray[np.bool_]) -> int:

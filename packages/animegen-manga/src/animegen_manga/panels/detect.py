@@ -35,7 +35,7 @@ class _Splitter:
         if self.trace is not None:
             self.trace.append(
                 f"{'  ' * depth}{'row' if cut.before.across else 'col'} at {cut.before.at:.0f}+{cut.before.slope:.2f}"
-                f" gap {cut.after.at - cut.before.at:.0f} score {cut.score:.2f} edges {cut.edges[0]:.2f} {cut.edges[1]:.2f} paper {cut.paper:.2f} stroke {cut.stroke:.2f} both {cut.both:.2f}"
+                f" gap {cut.after.at - cut.before.at:.0f} score {cut.score:.2f} edges {cut.edges[0]:.2f} {cut.edges[1]:.2f} paper {cut.paper:.2f} stroke {cut.stroke:.2f} both {cut.both:.2f} cover {cut.cover:.2f}"
                 f" parts {len(parts)} in {[round(v) for v in cell.bounds]}"
             )
         return [leaf for part in parts for leaf in self.split(part, depth + 1)]
@@ -44,15 +44,15 @@ class _Splitter:
         found: list[Cut] = []
         for across, maps in enumerate(self.maps):
             found += Probe(maps, cell, self.ruler, across=bool(across)).cuts()
-        found.sort(key=lambda cut: -cut.score)
+        found.sort(key=lambda cut: -cut.rank)
         if self.trace is not None:
-            for c in found[:4]:
-                self.trace.append(f"      ? {'row' if c.before.across else 'col'} {c.before.at:.0f}+{c.before.slope:.2f} gap {c.after.at - c.before.at:.0f} score {c.score:.2f} edges {c.edges[0]:.2f} {c.edges[1]:.2f} paper {c.paper:.2f} stroke {c.stroke:.2f} both {c.both:.2f} parts {len(self.parts(cell,c))}")
+            for c in found[:7]:
+                self.trace.append(f"      ? {'row' if c.before.across else 'col'} {c.before.at:.0f}+{c.before.slope:.2f} gap {c.after.at - c.before.at:.0f} score {c.score:.2f} edges {c.edges[0]:.2f} {c.edges[1]:.2f} paper {c.paper:.2f} stroke {c.stroke:.2f} both {c.both:.2f} cover {c.cover:.2f} parts {len(self.parts(cell,c))}")
         for cut in found:
             if cut.score < self.threshold:
-                break
+                continue
             parts = self.parts(cell, cut)
-            if len(parts) == 2 and not (cut.both >= 0.4 and cut.score >= 0.7 or cut.score >= 0.8 or cut.stroke >= 0.96):
+            if len(parts) == 2 and not cut.splits:
                 continue
             if parts:
                 return cut, parts
