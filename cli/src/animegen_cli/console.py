@@ -24,12 +24,14 @@ class Console:
         quiet: Only errors and the result.
         verbose: The log as well.
         progress: One of `PROGRESS`.
+        answered: Whether the one JSON document has been printed.
     """
 
     json: bool = False
     quiet: bool = False
     verbose: bool = False
     progress: str = "auto"
+    answered: bool = False
 
     @property
     def progress_style(self) -> str:
@@ -67,6 +69,7 @@ class Console:
 
     def document(self, value: Any) -> None:
         """The one JSON document of a command."""
+        self.answered = True
         print(json.dumps(value, indent=2, ensure_ascii=False, default=str), flush=True)
 
     def text(self, text: str) -> None:

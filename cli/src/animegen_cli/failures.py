@@ -76,7 +76,7 @@ def _usage(error: click.ClickException) -> tuple[str, tuple[str, ...]]:
 def _show(console: Console, message: str, hints: Sequence[str], code: int) -> int:
     try:
         console.error(message, hints)
-        if console.json:
+        if console.json and not console.answered:
             console.document(
                 {"status": "stopped" if code == 130 else "failed", "error": message, "hints": hints, "exit_code": code}
             )

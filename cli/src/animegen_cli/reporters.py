@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from animegen.progress import Reporter
-from animegen_cli.console import Console, duration, paint
+from animegen_cli.console import Console, duration, one_line, paint
+
+if TYPE_CHECKING:
+    from animegen_cli.batch_work import Outcome
 
 _EVERY = 10.0  # seconds between two lines about one step, where there is no bar
 _BAR_AFTER = 1.0  # seconds before a bar is worth its flicker
@@ -75,7 +79,7 @@ class BarReporter(LineReporter):
     def started(self, number: int, total: int, name: str, detail: str) -> None:
         super().started(number, total, name, detail)
         self._begun = time.monotonic()
-        self._in_place(f"{self.head} {detail} ...")
+        in_place(f"{self.head} {detail} ...")
 
     def progress(self, done: int, total: int, unit: str) -> None:
         if time.monotonic() - self._begun < _BAR_AFTER:
@@ -101,15 +105,18 @@ class BarReporter(LineReporter):
 
     def close(self) -> None:
         self._drop_bar()
-        self._in_place("")
+        in_place("")
 
     def _drop_bar(self) -> None:
         if self._bar is not None:
             self._bar.close()
             self._bar = None
 
-    def _in_place(self, text: str) -> None:
-        print(f"\r\x1b[K{paint(text, '2') if text else ''}", end="", file=sys.stderr, flush=True)
+
+def in_place(text: str) -> None:
+    """Put `text` where the cursor's line is, cut to its width; an empty text clears the line."""
+    shown = text[: shutil.get_terminal_size().columns - 1]
+    print(f"\r\x1b[K{paint(shown, '2') if shown else ''}", end="", file=sys.stderr, flush=True)
 
 
 class JsonReporter(NotesReporter):
@@ -130,3 +137,69 @@ class JsonReporter(NotesReporter):
 
     def finished(self, name: str, summary: str, seconds: float, cached: bool) -> None:
         self.console.event("finished", stage=name, summary=summary, seconds=round(seconds, 3), cached=cached)
+
+
+def batch_reporter_for(console: Console, total: int) -> BatchReporter:
+    """The reporter of a batch in a console's style of progress."""
+    kinds = {"json": BatchEvents, "none": BatchErrors, "bar": BatchBar}
+    return kinds.get(console.progress_style, BatchReporter)(console, total)
+
+
+class BatchReporter(NotesReporter):
+    """One line for each pair that is finished, whatever became of it."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        super().__init__(console)
+        self.total = total
+
+    def pair(self, number: int, name: str) -> None:
+        """Pair `number` begins."""
+
+    def outcome(self, number: int, total: int, outcome: Outcome) -> None:
+        """One more pair is finished, the `number`-th to be so."""
+        said = {"done": duration(outcome.seconds), "skipped": "made before", "failed": "failed"}[outcome.status]
+        result = outcome.document.get("clip", outcome.error)
+        self.console.line(f"[{number}/{total}] {outcome.item.id:<28} {said:>12}   {one_line(result)}")
+        for message in outcome.warnings:
+            self.console.line(f"{'':<{len(f'[{number}/{total}]')}} note: {message}")
+
+
+class BatchErrors(BatchReporter):
+    """Pairs that failed, and nothing else."""
+
+    def outcome(self, number: int, total: int, outcome: Outcome) -> None:
+        if outcome.status == "failed":
+            self.console.line(f"[{number}/{total}] {outcome.item.id}: failed: {one_line(outcome.error)}")
+
+
+class BatchBar(BatchReporter):
+    """As lines, and the present step in place below them."""
+
+    head = ""
+
+    def pair(self, number: int, name: str) -> None:
+        self.head = f"[{number}/{self.total}] {name}"
+        in_place(f"{self.head} ...")
+
+    def started(self, number: int, total: int, name: str, detail: str) -> None:
+        in_place(f"{self.head}  {name}  {detail} ...")
+
+    def progress(self, done: int, total: int, unit: str) -> None:
+        in_place(f"{self.head}  {done}/{total} {unit}")
+
+    def outcome(self, number: int, total: int, outcome: Outcome) -> None:
+        self.close()
+        super().outcome(number, total, outcome)
+
+    def close(self) -> None:
+        in_place("")
+
+
+class BatchEvents(BatchReporter):
+    """One JSON object a line for each pair."""
+
+    def pair(self, number: int, name: str) -> None:
+        self.console.event("pair", id=name, number=number, total=self.total)
+
+    def outcome(self, number: int, total: int, outcome: Outcome) -> None:
+        self.console.event("outcome", finished=number, total=total, **outcome.facts())

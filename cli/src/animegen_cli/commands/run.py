@@ -95,7 +95,7 @@ def run(
             if dry_run:
                 say_plan(console, pipeline.run_id(pair), plan)
                 return
-            clip = pipeline.run(pair, resume=resume, inputs=facts)
+            clip = pipeline.run(pair, resume=resume, inputs=facts, label=pair.id)
     finally:
         reporter.close()
     say_clip(console, clip)
