@@ -60,7 +60,7 @@ def load_panel(
     facts |= {
         "name": panel.name,
         "size": [width, height],
-        "text_boxes": [list(box) for box in panel.text_boxes],
+        "text_boxes": None if panel.text_boxes is None else [list(box) for box in panel.text_boxes],
     }
     return panel, facts
 
