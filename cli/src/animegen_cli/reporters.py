@@ -30,10 +30,18 @@ def reporter_for(console: Console) -> NotesReporter:
 
 
 class NotesReporter(Reporter):
-    """The plan and warnings, without progress."""
+    """The plan and warnings, without progress.
+
+    Attributes:
+        begun: Whether any step was begun; a finished run that is resumed has none.
+    """
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self.begun = False
+
+    def started(self, number: int, total: int, name: str, detail: str) -> None:
+        self.begun = True
 
     def close(self) -> None:
         """Leave a clean line behind, however the run ended."""
@@ -54,6 +62,7 @@ class LineReporter(NotesReporter):
     told = 0.0
 
     def started(self, number: int, total: int, name: str, detail: str) -> None:
+        super().started(number, total, name, detail)
         self.head, self.detail, self.told = f"[{number}/{total}] {name:<12}", detail, time.monotonic()
 
     def progress(self, done: int, total: int, unit: str) -> None:
@@ -126,6 +135,7 @@ class JsonReporter(NotesReporter):
     told = 0.0
 
     def started(self, number: int, total: int, name: str, detail: str) -> None:
+        super().started(number, total, name, detail)
         self.stage, self.told = name, 0.0
         self.console.event("started", stage=name, step=number, steps=total, detail=detail)
 

@@ -98,6 +98,8 @@ def run(
             clip = pipeline.run(pair, resume=resume, inputs=facts, label=pair.id)
     finally:
         reporter.close()
+    if not reporter.begun:
+        console.say("note", "this run was finished before; --force makes it anew")
     say_clip(console, clip)
     if (chosen := settings.one("interpolator")) and not chosen.stage.spec.weights:
         say_better(console, registry)
