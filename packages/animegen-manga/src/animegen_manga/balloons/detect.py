@@ -148,11 +148,14 @@ def _judge(
     mask = fill_holes(mask)
     if not AREAS[0] * lightness.size <= mask.sum() <= AREAS[1] * lightness.size:
         return None
-    text = find_lettering(mask, mask & ~free[view], short)
-    if text is None or text.score < 0.2:
+    ink = mask & ~free[view]
+    if not ink.any():
         return None
     paper = int(np.median(lightness[view][mask & free[view]]))
     difference = np.clip(paper - lightness[view].astype(np.int16), 0, 255).astype(np.uint8)
+    text = find_lettering(mask, ink, difference, short)
+    if text is None or text.score < 0.2:
+        return None
     letters = text.mask
     candidate = Candidate(mask, ~free[view] & ~letters, letters, 255 - level, thickness)
     height, width = lightness.shape
