@@ -205,7 +205,7 @@ def _unpack(hint: Any) -> tuple[Any, bool, bool]:
     if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
         parts = [part for part in typing.get_args(hint) if part is not type(None)]
         optional, hint = len(parts) == 1, parts[0] if len(parts) == 1 else hint
-    if typing.get_origin(hint) is tuple:
+    if typing.get_origin(hint) is tuple and typing.get_args(hint)[1:] == (...,):
         many, hint = True, typing.get_args(hint)[0]
     return hint, optional, many
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import pluggy
 
 from animegen import hooks
-from animegen.errors import MissingError, UsageError, did_you_mean
+from animegen.errors import MissingError, StageError, UsageError, did_you_mean
 from animegen.options import describe_options
 from animegen.stages import API, KINDS, RECORDS, Kind, StageSpec
 
@@ -27,6 +27,8 @@ GROUP = "animegen"
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[\w.]+:[\w.]+")
+_RESERVED = {"run", "plugins", "recipe", "none", "auto", "upsampler", *KINDS}
+"""Names with a meaning of their own in settings: tables, roles, and the words for no stage and any stage."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class Registry:
         ]
         if not plugin:
             replaced = {stage.spec.overrides for stage in found}
-            found = [stage for stage in found if stage.plugin.name not in replaced]
+            found = [stage for stage in found if stage.plugin.name not in replaced] or found
         if len(found) == 1:
             return found[0]
         if found:
@@ -170,7 +172,8 @@ class Registry:
             self._manager.register(module, row.name)
             stages = [Stage(kind, spec, row) for kind in KINDS for spec in self._offered(kind, module)]
         except Exception as error:  # guarded: one bad record turns off one plugin
-            self._manager.unregister(name=row.name)
+            if self._manager.has_plugin(row.name):  # pluggy may have refused it before taking it in
+                self._manager.unregister(name=row.name)
             self._fail(row, _describe(error))
         else:
             self._plugins[row.name] = row
@@ -184,6 +187,9 @@ class Registry:
                 found += implementation.function()
         for spec in found:
             _check_record(kind, spec)
+        names = [spec.name for spec in found]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"{twice[0]} is offered twice")
         return found
 
     def _fail(self, row: Plugin, reason: str) -> None:
@@ -196,6 +202,8 @@ def _check_record(kind: Kind, spec: object) -> None:
         raise TypeError(f"animegen_{kind}s returned {type(spec).__name__}; expected {wanted.__name__}")
     if not _NAME.fullmatch(spec.name):
         raise ValueError(f"{spec.name!r} is no stage name: lower case letters, digits and single hyphens")
+    if spec.name in _RESERVED:
+        raise ValueError(f"{spec.name!r} is a reserved word, so no stage can have that name")
     if not _TARGET.fullmatch(spec.target):
         raise ValueError(f"the target of {spec.name} is {spec.target!r}; expected 'module:attribute'")
     if spec.api > API:
@@ -243,9 +251,7 @@ def check_libraries(stage: Stage) -> None:
     Raises:
         MissingError: One is not installed.
     """
-    from importlib.util import find_spec
-
-    absent = [library for library in stage.spec.needs.libraries if find_spec(library) is None]
+    absent = [library for library in stage.spec.needs.libraries if not _is_installed(library)]
     if absent:
         raise MissingError(
             f"{stage.full_name} needs {' and '.join(absent)}, not installed here.",
@@ -253,23 +259,38 @@ def check_libraries(stage: Stage) -> None:
         )
 
 
+def _is_installed(library: str) -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return find_spec(library) is not None
+    except (ImportError, ValueError):  # a dotted name whose parent is absent; a module without a spec
+        return False
+
+
 def import_target(stage: Stage) -> Any:
     """Import the class behind a stage's record.
 
     Raises:
-        MissingError: A library it needs is not installed.
+        MissingError: A library it needs is not installed, or an import of its module fails.
+        StageError: Its module raises something else, or has no such class.
     """
     from importlib import import_module
 
     check_libraries(stage)
     module_name, _, attribute = stage.spec.target.partition(":")
+    hint = f"animegen plugins check {stage.plugin.short_name}"
     try:
         target: Any = import_module(module_name)
-        for part in attribute.split("."):
-            target = getattr(target, part)
     except ImportError as error:
-        raise MissingError(
-            f"{stage.full_name} could not be imported: {_describe(error)}{_where(error)}.",
-            hint=f"animegen plugins check {stage.plugin.short_name}",
-        ) from error
-    return cast("Any", target)
+        text = f"{stage.full_name} could not be imported: {_describe(error)}{_where(error)}."
+        raise MissingError(text, hint=hint) from error
+    except Exception as error:  # a module may raise anything
+        text = f"{stage.full_name} could not be imported: {_describe(error)}{_where(error)}."
+        raise StageError(text, hint=hint) from error
+    for part in attribute.split("."):
+        try:
+            target = getattr(target, part)
+        except AttributeError:
+            raise StageError(f"{stage.full_name}: {module_name} has no {attribute!r}.", hint=hint) from None
+    return target
