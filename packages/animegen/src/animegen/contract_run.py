@@ -14,7 +14,7 @@ from animegen.contract import Finding, Level
 from animegen.errors import AnimeGenError, MissingError, ResourceError
 from animegen.options import Layer, resolve
 from animegen.progress import Reporter
-from animegen.registry import Stage, import_target
+from animegen.registry import Stage, check_libraries, import_target
 from animegen.session import StageContext
 from animegen.weights import WeightStore
 
@@ -92,11 +92,13 @@ def run_checks(
 
     probe = Probe(stage)
     try:
+        check_libraries(stage)
+    except MissingError as absent:  # no fault of the plugin
+        return [Finding("skipped", "import", _with_hints(absent), stage.full_name)]
+    try:
         import_target(stage)
-    except Exception as error:
-        level: Level = "skipped" if _is_library_missing(stage, error) else "error"
-        text = error.message if isinstance(error, AnimeGenError) else describe_error(error, stage)
-        return [Finding(level, "import", text, stage.full_name)]
+    except AnimeGenError as error:
+        return [Finding("error", "import", error.message, stage.full_name)]
     probe.say("ok", "import", f"{stage.spec.target} can be imported.")
     if any(weight.required for weight in stage.spec.weights):
         _check_without_weights(probe, make)
@@ -130,13 +132,6 @@ def describe_error(error: BaseException, stage: Stage) -> str:
             place = f" ({path.parent.name}/{path.name}:{frame.lineno})"
     log.debug("%s raised", stage.full_name, exc_info=error)
     return f"raised {type(error).__name__}{f': {_line(error)}' if str(error) else ''}{place}"
-
-
-def _is_library_missing(stage: Stage, error: Exception) -> bool:
-    """Whether a library of the record is absent here, which is no fault of the plugin."""
-    from importlib.util import find_spec
-
-    return isinstance(error, MissingError) and any(find_spec(name) is None for name in stage.spec.needs.libraries)
 
 
 def _check_without_weights(probe: Probe, make: Callable[[WeightStore], Any]) -> None:
