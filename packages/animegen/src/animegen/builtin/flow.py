@@ -91,9 +91,11 @@ class Scene:
         motion = self._motion_at(time)
         weights = self._weights(motion, time)
         height, width = frame.shape[:2]
-        full = resize(motion, height, width) * self.scale
+        full = resize(motion * self.scale, height, width)
         warped = [
-            cv2.remap(image, self.grid + full * shift, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+            cv2.remap(
+                image, cv2.scaleAdd(full, shift, self.grid), None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+            )
             for image, shift in ((self.first, -time), (self.last, 1 - time))
         ]
         cv2.blendLinear(*warped, *(resize(weight, height, width) for weight in weights), dst=frame)
@@ -116,7 +118,7 @@ class Scene:
         """
         assert self.motion is not None
         at_first, at_last = self.small_grid - time * motion, self.small_grid + (1 - time) * motion
-        lead = sample(self.motion.trust_last, at_last) - sample(self.motion.trust_first, at_first)
+        lead = sample(self.motion.certain_last, at_last) - sample(self.motion.certain_first, at_first)
         lead = cv2.GaussianBlur(lead, (0, 0), 1.0)
         only = np.clip((np.abs(lead) - 0.35) / 0.3, 0, 1)
         # Close to either end that image is the whole truth, whatever trust says of the other.

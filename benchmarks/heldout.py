@@ -1,0 +1,132 @@
+"""Held-out middle: frames n and n + 2 of real clips go in, frame n + 1 is the truth.
+
+    python benchmarks/heldout.py --data DIR [--interpolator flow --interpolator crossfade] [--json FILE]
+
+DIR holds one ``.mp4`` or one folder of ``.png`` frames for each clip; a folder wins over an mp4 of its name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+
+from animegen.builtin.crossfade import Crossfade
+from animegen.builtin.flow import Flow
+from animegen.builtin.metrics import LineChamfer, Psnr, Ssim
+from animegen.builtin.plugin import FlowOptions
+from animegen.options import Layer, resolve
+from animegen.stages import NoOptions
+
+STAGES: dict[str, tuple[Any, type]] = {"flow": (Flow, FlowOptions), "crossfade": (Crossfade, NoOptions)}
+METRICS = {"psnr": Psnr(), "ssim": Ssim(), "line-chamfer": LineChamfer()}
+DEFAULT_DATA = Path(os.environ.get("ANIMEGEN_DATA", Path(__file__).parents[2] / "shared" / "data")) / "clips"
+
+
+class Counting:
+    """A context that counts warnings (of dissolves) instead of showing them."""
+
+    devices = ("cpu",)
+    dtype = "auto"
+
+    def __init__(self) -> None:
+        self.warnings = 0
+
+    def weight(self, file: str) -> Path:
+        raise FileNotFoundError(file)
+
+    def progress(self, done: int, total: int, unit: str = "steps") -> None:
+        pass
+
+    def warn(self, message: str) -> None:
+        self.warnings += 1
+
+
+def clips(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and frames (T, H, W, 3) uint8 RGB of every clip in `folder`."""
+    exact = sorted(path for path in folder.iterdir() if path.is_dir() and any(path.glob("*.png")))
+    for path in exact:
+        images = [cv2.imread(str(file), cv2.IMREAD_COLOR) for file in sorted(path.glob("*.png"))]
+        yield path.name, np.stack([image[..., ::-1] for image in images])
+    for file in sorted(folder.glob("*.mp4")):
+        if folder / file.stem not in exact:
+            with av.open(str(file)) as container:
+                yield file.stem, np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
+
+
+def measure(frames: np.ndarray, name: str, settings: dict[str, str]) -> dict[str, Any]:
+    """Per-triplet values of one interpolator on one clip, and what they cost."""
+    make, options = STAGES[name]
+    context = Counting()
+    stage = make(resolve(options, [Layer("command line", settings)], name=name).values, context)
+    rows: dict[str, list[float]] = {metric: [] for metric in METRICS}
+    seconds, cpu = [], []
+    for first, truth, last in zip(frames[:-2], frames[1:-1], frames[2:], strict=True):
+        wall, busy = time.perf_counter(), time.process_time()
+        middle = stage(np.ascontiguousarray(first), np.ascontiguousarray(last), [0.5])
+        seconds.append(time.perf_counter() - wall)
+        cpu.append(time.process_time() - busy)
+        for metric, value in METRICS.items():
+            rows[metric].append(value(middle, truth[None])[metric])
+    return {"values": rows, "seconds": float(np.median(seconds)), "cpu": float(np.median(cpu)), "dissolves": context.warnings}
+
+
+def main() -> None:
+    """Measure, print one table, and say the conditions."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=DEFAULT_DATA, help="folder of clips")
+    parser.add_argument("--interpolator", action="append", choices=STAGES, help="default: flow and crossfade")
+    parser.add_argument("--option", action="append", default=[], metavar="NAME.KEY=VALUE", help="option of a stage")
+    parser.add_argument("--json", type=Path, help="also write every triplet's values here")
+    arguments = parser.parse_args()
+    names = arguments.interpolator or ["flow", "crossfade"]
+    settings: dict[str, dict[str, str]] = {name: {} for name in STAGES}
+    for item in arguments.option:
+        key, _, value = item.partition("=")
+        name, _, option = key.partition(".")
+        settings.setdefault(name, {})[option] = value
+
+    results: dict[str, dict[str, Any]] = {}
+    print(f"{'clip':26} {'n':>3} {'size':>9} {'stage':10} {'PSNR':>7} {'SSIM':>7} {'chamfer':>8} {'s':>6} {'cpu s':>6} {'dissolves':>9}")
+    for clip, frames in clips(arguments.data):
+        height, width = frames.shape[1:3]
+        results[clip] = {name: measure(frames, name, settings[name]) for name in names}
+        for name, result in results[clip].items():
+            psnr, ssim, chamfer = (np.mean(result["values"][metric]) for metric in METRICS)
+            print(
+                f"{clip:26} {len(frames) - 2:3} {f'{width}×{height}':>9} {name:10} {psnr:7.2f} {ssim:7.4f} {chamfer * 1e4:8.3f} "
+                f"{result['seconds']:6.3f} {result['cpu']:6.3f} {result['dissolves']:9}"
+            )
+    for label, pool in (("mean over clips", np.mean), ("mean over triplets", None)):
+        table = {}
+        for name in names:
+            columns = [[result[name]["values"][metric] for result in results.values()] for metric in METRICS]
+            table[name] = [
+                np.mean([np.mean(clip) for clip in column]) if pool else np.mean(np.concatenate(column))
+                for column in columns
+            ]
+            psnr, ssim, chamfer = table[name]
+            print(f"{label:40} {name:10} {psnr:7.2f} {ssim:7.4f} {chamfer * 1e4:8.3f}")
+        for other in names[1:]:
+            psnr, ssim, chamfer = np.subtract(table[names[0]], table[other])
+            print(f"{'':40} {'− ' + other:10} {psnr:+7.2f} {ssim:+7.4f} {chamfer * 1e4:+8.3f}")
+    conditions = {
+        "opencv": cv2.__version__, "numpy": np.__version__, "python": platform.python_version(),
+        "machine": platform.machine(), "cores": os.cpu_count(), "threads": cv2.getNumThreads(),
+    }
+    print("chamfer: line chamfer × 10⁴; s and cpu s: median for one middle frame;", ", ".join(f"{k} {v}" for k, v in conditions.items()))
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"conditions": conditions, "clips": results}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
