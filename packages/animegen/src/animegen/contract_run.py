@@ -125,11 +125,16 @@ def run_checks(
 def describe_error(error: BaseException, stage: Stage) -> str:
     """``raised ValueError: text (package/file.py:12)``, the place being the last line of the stage's own package."""
     package = stage.spec.target.partition(":")[0].partition(".")[0]
+    below = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not Path(frame.filename).name.startswith("contract_")
+    ]
+    own = [frame for frame in below if package in Path(frame.filename).with_suffix("").parts]
     place = ""
-    for frame in traceback.extract_tb(error.__traceback__):
+    for frame in (own or below[-1:])[-1:]:
         path = Path(frame.filename)
-        if package in path.with_suffix("").parts:
-            place = f" ({path.parent.name}/{path.name}:{frame.lineno})"
+        place = f" ({path.parent.name}/{path.name}:{frame.lineno})"
     log.debug("%s raised", stage.full_name, exc_info=error)
     return f"raised {type(error).__name__}{f': {_line(error)}' if str(error) else ''}{place}"
 
