@@ -300,7 +300,7 @@ def test_the_user_s_mask_joins_and_grow_widens(registry):
     made = pipeline(registry, grow=2)
     job = made.job(pair())
     job.detect()
-    assert job.masks[0].sum() == 10 * 8 - 4  # the box of 6 × 4 grown by a disc of radius 2
+    assert job.masks[0].sum() == 6 + 10 * 6 + 6  # the box of 6 × 4, two pixels wider all around but for its corners
 
 
 def test_python_call_takes_paths_arrays_and_panels(tmp_path):
@@ -364,10 +364,10 @@ def test_a_run_json_from_elsewhere(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         read_record(tmp_path)
     (tmp_path / "run.json").write_text("[1]", "utf-8")
-    with pytest.raises(InputError, match="schema version None"):
+    with pytest.raises(InputError, match=r"schema version None"):
         read_record(tmp_path)
     (tmp_path / "run.json").write_text("{", "utf-8")
-    with pytest.raises(InputError, match=r"is not a run.json"):
+    with pytest.raises(InputError, match="is not a run"):
         read_record(tmp_path)
 
 

@@ -15,12 +15,14 @@ if TYPE_CHECKING:
 
 def check_image(stage: str, value: Any, like: Image) -> Image:
     """`value` if it is an image of the size of `like`."""
-    return _check_array(stage, value, like.shape)
+    image: Image = _check_array(stage, value, like.shape)
+    return image
 
 
 def check_frames(stage: str, value: Any, count: int, like: Image) -> Frames:
     """`value` if it is `count` frames of the size of `like`."""
-    return _check_array(stage, value, (count, *like.shape))
+    frames: Frames = _check_array(stage, value, (count, *like.shape))
+    return frames
 
 
 def _check_array(stage: str, value: Any, shape: tuple[int, ...]) -> Any:

@@ -278,7 +278,7 @@ def _region(entry: Entry, index: int) -> Region:
         Box(*fact["box"]),
         fact["score"],
         fact["method"],
-        entry.load(index),
+        entry.load_mask(index),
         tuple((x, y) for x, y in fact["polygon"]),
     )
 

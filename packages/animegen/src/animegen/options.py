@@ -14,7 +14,7 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from animegen.errors import UsageError, did_you_mean
 
@@ -247,7 +247,7 @@ def resolve(cls: type[T], layers: Iterable[Layer] = (), *, name: str = "") -> Re
     Raises:
         UsageError: An unknown option (with a near match) or a bad value; the message names the source.
     """
-    infos = {info.name: info for info in describe_options(cls)}
+    infos = {info.name: info for info in describe_options(cast(type, cls))}
     values: dict[str, Any] = {}
     sources = dict.fromkeys(infos, "default")
     for layer in layers:

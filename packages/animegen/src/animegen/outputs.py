@@ -111,9 +111,10 @@ def _counted(frames: Sequence[Image], reporter: Reporter) -> Iterator[Image]:
 
 
 def _balloons(job: Job) -> Image:
-    pictures, number = [], 1
+    pictures: list[Image] = []
+    number = 1
     for panel, regions, mask in zip(job.panels, job.regions, job.masks, strict=True):
         kept = job.run.keep_balloon
         pictures.append(draw_regions(panel.image, regions, first_number=number, kept=kept, mask=mask))
         number += len(regions)
-    return side_by_side(*pictures)
+    return side_by_side(pictures[0], pictures[1])

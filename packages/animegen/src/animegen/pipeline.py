@@ -236,9 +236,10 @@ class Pipeline:
         summary = job.take(step)
         made = job.records[before:]
         record.steps += made
-        for message in [message for one in made for message in one.warnings]:
-            record.warnings.append(message)
-            self.reporter.warned(message)
+        for message in dict.fromkeys(message for one in made for message in one.warnings):
+            if message not in record.warnings:
+                record.warnings.append(message)
+                self.reporter.warned(message)
         cached = all(one.cached and one.output for one in made)
         self.reporter.finished(step, summary, time.perf_counter() - started, cached)
 
@@ -306,5 +307,5 @@ def memory_need_mib(job: Job) -> int:
     (measured: see the benchmarks).
     """
     height, width = job.images[0].shape[:2]
-    pixels = height * width
+    pixels = int(height * width)
     return round(130 + pixels * (120 + 3 * job.frame_count) / 2**20)

@@ -13,23 +13,22 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
 from animegen.atomic import write_bytes
 from animegen.errors import ResourceError
 from animegen.hashing import array_digest, text_digest
 from animegen.imageio import read_image, read_mask, write_image, write_mask
 
+if TYPE_CHECKING:
+    from animegen.media import Image, Mask
+
 SCHEMA = 1
 _DONE = "done.json"
 _WRITERS = 2  # PNG encoding runs outside the interpreter's lock: two threads halve it without crowding a stage
 _QUEUED = 4  # images waiting to be written; bounds memory
-
-Array = NDArray[np.uint8] | NDArray[np.bool_]
-"""(H, W, 3) uint8 RGB, or (H, W) bool for a mask."""
 
 
 class Entry(Protocol):
@@ -40,8 +39,12 @@ class Entry(Protocol):
     info: Mapping[str, Any]
 
     def __len__(self) -> int: ...
-    def load(self, index: int) -> Array:
-        """The index-th image."""
+    def load(self, index: int) -> Image:
+        """The index-th image, (H, W, 3) uint8 RGB."""
+        ...
+
+    def load_mask(self, index: int) -> Mask:
+        """The index-th image where it is a mask, (H, W) bool."""
         ...
 
     def path(self, index: int) -> Path | None:
@@ -56,7 +59,7 @@ class Writer(Protocol):
         """Whether an earlier, killed attempt already made this image."""
         ...
 
-    def put(self, index: int, image: Array) -> None:
+    def put(self, index: int, image: Image | Mask) -> None:
         """Add an image; returns before it is on disk."""
         ...
 
@@ -93,7 +96,7 @@ class MemoryStore:
 
 
 class MemoryEntry:
-    def __init__(self, images: list[Array], info: Mapping[str, Any]) -> None:
+    def __init__(self, images: list[Image | Mask], info: Mapping[str, Any]) -> None:
         self._images = images
         self.info = info
         self.digest = text_digest(*map(array_digest, images))
@@ -101,8 +104,11 @@ class MemoryEntry:
     def __len__(self) -> int:
         return len(self._images)
 
-    def load(self, index: int) -> Array:
-        return self._images[index]
+    def load(self, index: int) -> Image:
+        return cast("Image", self._images[index])
+
+    def load_mask(self, index: int) -> Mask:
+        return cast("Mask", self._images[index])
 
     def path(self, index: int) -> Path | None:
         return None
@@ -111,12 +117,12 @@ class MemoryEntry:
 class MemoryWriter:
     def __init__(self, entries: dict[str, MemoryEntry], key: str) -> None:
         self._entries, self._key = entries, key
-        self._images: dict[int, Array] = {}
+        self._images: dict[int, Image | Mask] = {}
 
     def has(self, index: int) -> bool:
         return index in self._images
 
-    def put(self, index: int, image: Array) -> None:
+    def put(self, index: int, image: Image | Mask) -> None:
         self._images[index] = image
 
     def finish(self, info: Mapping[str, Any]) -> Entry:
@@ -191,8 +197,11 @@ class DiskEntry:
     def __len__(self) -> int:
         return len(self._files)
 
-    def load(self, index: int) -> Array:
-        return _read(self.folder / self._files[index])
+    def load(self, index: int) -> Image:
+        return read_image(self.folder / self._files[index])
+
+    def load_mask(self, index: int) -> Mask:
+        return read_mask(self.folder / self._files[index])
 
     def path(self, index: int) -> Path | None:
         return self.folder / self._files[index]
@@ -210,18 +219,18 @@ class DiskWriter:
     def has(self, index: int) -> bool:
         return index in self._pending or (self._part / _name(index)).is_file()
 
-    def put(self, index: int, image: Array) -> None:
+    def put(self, index: int, image: Image | Mask) -> None:
         self._part.mkdir(exist_ok=True)
         self._room.acquire()
         self._pending[index] = self._pool.submit(self._write, index, image)
 
-    def _write(self, index: int, image: Array) -> str:
+    def _write(self, index: int, image: Image | Mask) -> str:
         try:
             path = self._part / _name(index)
             if image.dtype == np.bool_:
-                write_mask(path, cast(NDArray[np.bool_], image))
+                write_mask(path, cast("Mask", image))
             else:
-                write_image(path, cast(NDArray[np.uint8], image))
+                write_image(path, cast("Image", image))
             return array_digest(image)
         finally:
             self._room.release()
@@ -246,7 +255,7 @@ class DiskWriter:
         return DiskEntry(self._folder, done)
 
     def close(self) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=True)  # what is queued is finished work: Ctrl-C keeps it
 
 
 def disk_error(error: OSError, place: Path) -> ResourceError:
@@ -259,7 +268,7 @@ def _name(index: int) -> str:
     return f"{index:06d}.png"
 
 
-def _read(path: Path) -> Array:
+def _read(path: Path) -> Image | Mask:
     with path.open("rb") as file:
         grey = file.read(26)[25] == 0  # the colour type of a PNG's header: 0 grey (a mask), 2 RGB
     return read_mask(path) if grey else read_image(path)
