@@ -41,6 +41,7 @@ class Cut:
 
     cover: float = 0.0
     anchored: bool = False
+    margin: float = 0.0
 
     @property
     def rank(self) -> float:
@@ -49,21 +50,23 @@ class Cut:
     @property
     def splits(self) -> bool:
         return (
-            (self.cover >= 0.72 and self.score >= 0.63)
+            (min(self.edges) == 0 and self.cover >= 0.69 and self.score >= 0.62)
+            or (self.cover + self.both >= 1.25 and self.score >= 0.63)
             or (self.anchored and self.score >= 0.7)
             or (self.cover >= 0.5 and self.clean >= 0.98)
-            or self.stroke >= 0.95
+            or self.stroke >= 0.94
         )
 
 
 @dataclass(frozen=True)
 class _Edge:
-    """A line ``at + slope * v`` along an edge, the share of its length in the cell that is edge, its middle v."""
+    """A line ``at + slope * v`` along an edge, the share of its length that is edge, from where to where v runs."""
 
     at: float
     slope: float
     coverage: float
-    middle: float
+    low: float
+    high: float
 
 
 @dataclass
@@ -115,7 +118,7 @@ class Probe:
             found += self.cut(None, line)
         for first in starts:
             for second in stops:
-                width = second.at - first.at + (second.slope - first.slope) * first.middle
+                width = second.at - first.at + (second.slope - first.slope) * (first.low + first.high) / 2
                 if (
                     1.5 <= width <= self.ruler.widest
                     and abs(first.slope - second.slope) <= 0.06
@@ -128,32 +131,31 @@ class Probe:
         """The best supported lines of one kind of edge, fitted to it."""
         at, slope = self.maps.lines.T
         for band in (0, 2 * self.ruler.reach + 1, self.ruler.reach + 1):
-            at, slope, v, middle, length = self.within(at, slope)
+            at, slope, low, high, v = self.within(at, slope)
             if not len(at):
                 return []
             if band:  # beside the lines as they were: a fit can be led astray by what crosses the gutter
                 moved = self.fit(edge, at, slope, v, band)
                 at, slope = np.concatenate([at, moved[0]]), np.concatenate([slope, moved[1]])
-                at, slope, v, middle, length = self.within(at, slope)
+                at, slope, low, high, v = self.within(at, slope)
             u = np.clip(np.rint(at[:, None] + slope[:, None] * v).astype(int), 0, self.width - 1)
             hit = near[v, u]
             coverage = hit.mean(1)
             unbroken = np.maximum(_runs(hit), _runs(hit[:, ::-1])) / hit.shape[1]
-            best = self.distinct(
-                coverage + 0.5 * unbroken, at + slope * middle, slope * length, 28 if band else 64
-            )
-            at, slope, coverage, middle = at[best], slope[best], coverage[best], middle[best]
-        return [_Edge(*values) for values in zip(at, slope, coverage, middle, strict=True)]
+            value = np.where(coverage < 0.2, 0, coverage + 0.5 * unbroken)
+            best = self.distinct(value, at + slope * low, at + slope * high, 20 if band else 64)
+            at, slope, coverage, low, high = at[best], slope[best], coverage[best], low[best], high[best]
+        return [_Edge(*values) for values in zip(at, slope, coverage, low, high, strict=True)]
 
     def within(self, at: Any, slope: Any) -> tuple[Any, Any, Any, Any, Any]:
-        """The lines that part the cell: start, slope, samples along each, their middle and length in it."""
+        """The lines that part the cell: start, slope, from and to where in the cell, samples along each."""
         low, high = self.cell.extent(at, slope, across=self.across)
         low, high = np.clip(np.ceil(low), 0, self.height), np.clip(np.floor(high), 0, self.height)
         usable = (high - low >= self.ruler.narrowest) & self.inner(at, slope)
         at, slope, low, high = at[usable], slope[usable], low[usable], high[usable]
         # The same number of samples whatever the length: lines are straight.
         v = (low[:, None] + (high - low)[:, None] * _SAMPLES[None] / len(_SAMPLES)).astype(int)
-        return at, slope, v, (low + high) / 2, high - low
+        return at, slope, low, high, v
 
     def inner(self, at: Any, slope: Any) -> NDArray[np.bool_]:
         """Which lines leave something of the cell on either side (the cell's own border does not)."""
@@ -161,14 +163,18 @@ class Probe:
         side = p[None, :, 0] - at[:, None] - slope[:, None] * p[None, :, 1]
         return np.asarray(np.minimum(side.max(1), -side.min(1)) >= self.ruler.sliver)
 
-    def distinct(self, coverage: Any, at: Any, drift: Any, count: int) -> list[int]:
-        """Positions of the best lines, at most one for each pixel of place and two of drift."""
-        kept: dict[tuple[int, int], int] = {}
-        for i in np.argsort(-coverage, kind="stable"):
-            if coverage[i] < 0.2 or len(kept) >= count:
+    def distinct(self, value: Any, start: Any, stop: Any, count: int) -> list[int]:
+        """Positions of the best lines, none beside a better one (`start` and `stop`: where they cross the cell)."""
+        kept: list[int] = []
+        apart = self.ruler.reach
+        for i in np.argsort(-value, kind="stable"):
+            if value[i] <= 0 or len(kept) >= count:
                 break
-            kept.setdefault((round(at[i] / 2), round(drift[i] / 4)), int(i))
-        return list(kept.values())
+            if not kept or (
+                np.maximum(abs(start[kept] - start[i]), abs(stop[kept] - stop[i])).min() >= apart
+            ):
+                kept.append(int(i))
+        return kept
 
     def columns(self, at: Any, slope: Any) -> NDArray[np.int64]:
         u = np.rint(np.asarray(at)[..., None] + np.asarray(slope)[..., None] * self.rows).astype(int)
@@ -204,8 +210,7 @@ class Probe:
         """The cut between two edges, or beside one."""
         edges = [edge for edge in (first, second) if edge is not None]
         at, slope = np.array([e.at for e in edges]), np.array([e.slope for e in edges])
-        low, high = self.cell.extent(at, slope, across=self.across)
-        rows = self.rows[(self.rows >= low.max()) & (self.rows < high.min())]
+        rows = self.rows[int(max(e.low for e in edges)) : int(min(e.high for e in edges))]
         if len(rows) < self.ruler.narrowest:
             return []
         u = self.columns(at, slope)
@@ -233,7 +238,7 @@ class Probe:
         gutter = float((paper & (rise | fall))[rows].mean())
         lined = stroke | (self.maps.near_rise & self.maps.near_fall)[self.rows, u[0]]
         ruled = float((lined & self.maps.solid[self.rows, u[0]])[rows].mean())
-        score = float(worth.mean())
+        score = margin = float(worth.mean())
         both = (paper & rise & fall)[rows]
         anchored = False
         if gutter >= 0.35 or both.mean() >= 0.3:
@@ -245,7 +250,8 @@ class Probe:
                     if run >= 0.45 * len(rows):
                         anchored, score = True, max(score, 0.7 + 0.25 * run / len(rows))
                     continue
-                near, beyond = paper[rows][::flip][:n], paper[rows][::flip][n : 4 * n]
+                open_ = (paper | stroke)[rows][::flip]
+                near, beyond = open_[:n], open_[n : 4 * n]
                 if (~near).sum() >= 2:
                     score -= CLOSED if beyond.mean() > 0.5 else 0
                     continue
@@ -255,7 +261,7 @@ class Probe:
                 ):
                     anchored = True
                     score = max(score, 0.7 + 0.25 * run / len(rows))
-        elif len(edges) == 1 and len(rows) >= 3 * self.ruler.narrowest and ruled >= 0.95:
+        elif len(edges) == 1 and len(rows) >= 3 * self.ruler.narrowest and ruled >= 0.94:
             score = 0.3 + 0.4 * ruled
         else:
             return []
@@ -269,7 +275,7 @@ class Probe:
             before = after.moved(-1)
         if after is None:
             after = before.moved(1)
-        return [Cut(score, before, after, shares, gutter, ruled, float((paper & rise & fall)[rows].mean()), float(paper[rows].mean()), float(((rise | fall) & (paper | stroke))[rows].mean()), anchored)]
+        return [Cut(score, before, after, shares, gutter, ruled, float((paper & rise & fall)[rows].mean()), float(paper[rows].mean()), float(((rise | fall) & (paper | stroke))[rows].mean()), anchored, margin)]
 
 
 def _runs(hit: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -49,7 +49,7 @@ class _Splitter:
             for c in found[:7]:
                 self.trace.append(f"      ? {'row' if c.before.across else 'col'} {c.before.at:.0f}+{c.before.slope:.2f} gap {c.after.at - c.before.at:.0f} score {c.score:.2f} edges {c.edges[0]:.2f} {c.edges[1]:.2f} paper {c.paper:.2f} stroke {c.stroke:.2f} both {c.both:.2f} cover {c.cover:.2f} parts {len(self.parts(cell,c))}")
         for cut in found:
-            if cut.score < self.threshold:
+            if max(cut.score, cut.margin) < self.threshold:
                 continue
             parts = self.parts(cell, cut)
             if len(parts) == 2 and not cut.splits:
@@ -71,7 +71,7 @@ class _Splitter:
             x0, y0, x1, y1 = part.bounds
             thickness = (y1 - y0) if line.across else (x1 - x0)
             share = ink_share(part, self.maps[0].paper)
-            blank = share < 0.02 or (thickness < 0.1 * self.ruler.short and share < 0.1) or thickness < 3
+            blank = share < 0.02 or (thickness < 0.1 * self.ruler.short and share < 0.1) or (thickness < 0.2 * self.ruler.short and share < 0.05) or thickness < 3
             if blank:
                 if cut.edges[1 - side] < 0.4:
                     return []
