@@ -237,7 +237,7 @@ class DiskWriter:
 
     def finish(self, info: Mapping[str, Any]) -> Entry:
         digests = {index: future.result() for index, future in self._pending.items()}
-        files = sorted(self._part.glob("*.png"))
+        files = sorted(self._part.glob("[0-9]*.png"))  # not what a killed writer left beside
         for index, path in enumerate(files):
             if index not in digests:  # made by an attempt that was killed
                 digests[index] = array_digest(_read(path))
