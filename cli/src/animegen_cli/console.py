@@ -47,7 +47,7 @@ class Console:
         if self.progress == "json":
             self.event(label, text=text)
         elif not self.quiet:
-            self.line(f"{paint(label, '1'):<{_LABEL + _painted()}} {text}")
+            self.line(f"{paint(label, '1')}{' ' * (_LABEL - len(label))} {text}")
 
     def line(self, text: str) -> None:
         """A bare line on standard error."""
@@ -126,13 +126,8 @@ def one_line(text: str) -> str:
 
 def paint(text: str, code: str) -> str:
     """Text in bold or colour on a terminal that wants it (https://no-color.org)."""
-    return f"\x1b[{code}m{text}\x1b[0m" if _painted() else text
-
-
-def _painted() -> int:
-    """How many invisible characters `paint` adds for a two-digit code or none at all."""
-    wanted = sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return len("\x1b[1m\x1b[0m") if wanted else 0
+    wanted = text and sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return f"\x1b[{code}m{text}\x1b[0m" if wanted else text
 
 
 def duration(seconds: float) -> str:

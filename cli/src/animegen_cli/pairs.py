@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from os.path import commonprefix
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +128,16 @@ def load(
             )
         panels.append(panel)
     return PanelPair(panels[0], panels[1], prompt=prompt), facts
+
+
+def label(pair: PanelPair) -> str:
+    """A short name for the run's folder: ``07_girl_a`` and ``07_girl_b`` are ``07_girl_a-b``."""
+    if pair.id:
+        return pair.id
+    first, last = pair.first.name, pair.last.name
+    shared = commonprefix([first, last]).rstrip("0123456789")  # noqa: RUF071 - names; a number is not cut in two
+    rest = last.removeprefix(shared)
+    return f"{first}-{rest if len(shared) > 2 and rest else last}"
 
 
 def _load_sample(sources: Sources, prompt: str, max_pixels: int) -> tuple[PanelPair, dict[str, dict[str, Any]]]:

@@ -95,7 +95,7 @@ def run(
             if dry_run:
                 say_plan(console, pipeline.run_id(pair), plan)
                 return
-            clip = pipeline.run(pair, resume=resume, inputs=facts, label=pair.id)
+            clip = pipeline.run(pair, resume=resume, inputs=facts, label=pairs.label(pair))
     finally:
         reporter.close()
     if not reporter.begun:
