@@ -247,7 +247,7 @@ class Probe:
             for flip, page_edge in zip((1, -1), page_edges, strict=True):
                 run = _first_run(both[::flip])
                 if page_edge:
-                    if run >= 0.45 * len(rows):
+                    if run >= 0.5 * len(rows):
                         anchored, score = True, max(score, 0.7 + 0.25 * run / len(rows))
                     continue
                 open_ = (paper | stroke)[rows][::flip]

@@ -24,6 +24,7 @@ WORK_SIDE = 800
 class _Splitter:
     maps: tuple[Maps, Maps]
     ruler: Ruler
+    size: tuple[float, float]
     threshold: float
     trace: list[str] | None = None
 
@@ -68,10 +69,13 @@ class _Splitter:
                 continue
             if part.area > 0.995 * area:
                 return []
-            x0, y0, x1, y1 = part.bounds
+            bounds = x0, y0, x1, y1 = part.bounds
             thickness = (y1 - y0) if line.across else (x1 - x0)
             share = ink_share(part, self.maps[0].paper)
-            blank = share < 0.02 or (thickness < 0.1 * self.ruler.short and share < 0.1) or (thickness < 0.2 * self.ruler.short and share < 0.05) or thickness < 3
+            thin = thickness / self.ruler.short
+            edge = bounds[side * 2 + line.across] in (0.0, self.size[line.across])
+            blank = share < (0.1 if thin < 0.1 else 0.05 if thin < 0.2 else 0.02) or thickness < 3
+            blank |= edge and thin < 0.15 and share < 0.25  # a title or page number outside the panels
             if blank:
                 if cut.edges[1 - side] < 0.4:
                     return []
@@ -93,7 +97,7 @@ def detect_panels(image: Image, *, threshold: float = 0.6, trace: list[str] | No
     like = likeness(small, np.array([255, 255, 255], np.uint8))
     maps = evidence(like, ruler.reach, 0.04 * ruler.short)
     page = Cell(np.array([[0, 0], [w, 0], [w, h], [0, h]], np.float64))
-    leaves = _Splitter(maps, ruler, threshold, trace).split(page)
+    leaves = _Splitter(maps, ruler, (w, h), threshold, trace).split(page)
     regions = []
     for leaf in leaves:
         points = leaf.points / scale
