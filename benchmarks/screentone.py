@@ -96,16 +96,19 @@ def draw(kind: str, pitch: float, seed: int, size: int = 384) -> Drawing:
     scan = cv2.GaussianBlur(_shrink(np.where(black, 0, toned)), (0, 0), 0.5) + rng.normal(0, 2, (size, size))
     answer = cv2.GaussianBlur(_shrink(np.where(black, 0, flat)), (0, 0), 0.5)
     jpeg = cv2.imencode(".jpg", _grey(scan), [cv2.IMWRITE_JPEG_QUALITY, 90])[1]
-    return Drawing(cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE), _grey(answer), _grey(paper), line, inner & ~near)
+    read: Any = cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE)
+    return Drawing(read, _grey(answer), _grey(paper), line, inner & ~near)
 
 
-def _shrink(plane: NDArray[Any]) -> NDArray[np.float32]:
+def _shrink(plane: NDArray[Any]) -> NDArray[Any]:
     side = plane.shape[0] // ZOOM
-    return cv2.resize(plane.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    small: NDArray[Any] = cv2.resize(plane.astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    return small
 
 
 def _grey(plane: NDArray[Any]) -> NDArray[np.uint8]:
-    return np.rint(np.clip(plane, 0, 255)).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.rint(np.clip(plane, 0, 255)).astype(np.uint8)
+    return levels
 
 
 def score(drawing: Drawing, result: NDArray[np.uint8]) -> dict[str, float]:
