@@ -39,7 +39,8 @@ class Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def do_GET(self) -> None:
-        self.server.seen.append((self.command, self.path, dict(self.headers)))
+        headers = {name.title(): value for name, value in self.headers.items()}
+        self.server.seen.append((self.command, self.path, headers))
         path = self.path.partition("?")[0]
         answers = self.server.answers.get(path, [missing])
         answer = answers.pop(0) if len(answers) > 1 else answers[0]
@@ -66,6 +67,9 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.answers: dict[str, list[Answer]] = {}
         self.seen: list[tuple[str, str, dict[str, str]]] = []
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up in the middle is part of these tests."""
 
     @property
     def url(self) -> str:
@@ -520,8 +524,18 @@ def test_a_file_of_the_hub_is_fetched_through_its_library(store: WeightStore, hu
     assert leftovers(store) == {"net.pt", "net.pt.note.json"}
     assert (len(DATA), len(DATA), "fetch") in steps
     asked = [headers for _, path, headers in hub.seen if "resolve" in path]
-    assert [headers.get("authorization") for headers in asked] == ["Bearer hf_hunter2"] * 2
+    assert [headers.get("Authorization") for headers in asked] == ["Bearer hf_hunter2"] * 2
     assert all("hunter2" not in path.read_text("latin1") for path in store.folder.rglob("*") if path.is_file())
+
+
+def test_the_token_is_not_sent_to_where_the_hub_keeps_its_files(store: WeightStore, hub: Server) -> None:
+    elsewhere = f"http://localhost:{hub.server_address[1]}/blob"
+    hub.answers["/someone/nets/resolve/main/net.pt"] = [hub_file(moved(elsewhere))]
+    hub.answers["/blob"] = [whole()]
+
+    assert store.fetch("demo", record("hf://someone/nets/net.pt")).state == "verified"
+    sent = {path: "hf_hunter2" in str(headers) for _, path, headers in hub.seen if "api" not in path}
+    assert sent == {"/someone/nets/resolve/main/net.pt": True, "/blob": False}
 
 
 def test_a_file_of_the_hub_is_resumed(store: WeightStore, hub: Server) -> None:

@@ -52,6 +52,13 @@ class MeanFill(torch.nn.Module):
         return mean.expand_as(image)
 
 
+class Negative(torch.nn.Module):
+    """Turns every pixel over, hole or not, so that each can be followed to where it lands."""
+
+    def forward(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        return 1.0 - image
+
+
 class Reddish(torch.nn.Module):
     def forward(self, image: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         return torch.tensor([0.9, 0.4, 0.2]).reshape(1, 3, 1, 1).expand_as(image)
@@ -281,6 +288,30 @@ def test_a_large_picture_is_filled_hole_by_hole(make: Callable[..., Lama]) -> No
         alone = make(strategy="original")(image[part], mask[part])
         assert (filled[part][mask[part]] == alone[mask[part]]).all()
     assert stage.context.steps == [(0, 2, "crops"), (1, 2, "crops"), (2, 2, "crops")]
+
+
+@pytest.mark.parametrize("options", [{}, {"crop_from": 64}, {"crop_from": 64, "margin": 8}, {"strategy": "original"}])
+def test_every_pixel_lands_where_it_belongs(tmp_path: Path, options: dict[str, Any]) -> None:
+    stage = Lama(LamaOptions(file=str(save(Negative(), tmp_path / "negative.pt")), **options), Context(None))
+    image = noise(701, 907, 3)
+    mask = np.zeros((701, 907), bool)
+    for y0, x0, height, width in np.random.default_rng(3).integers((0, 0, 1, 1), (700, 900, 90, 120), (25, 4)):
+        mask[y0 : y0 + height, x0 : x0 + width] = True
+
+    filled = stage(image, mask).astype(int)
+
+    assert (filled[~mask] == image[~mask]).all()
+    assert np.abs(filled[mask] - (255 - image[mask].astype(int))).max() <= 1
+
+
+def test_a_resized_result_is_not_shifted(tmp_path: Path) -> None:
+    path = str(save(Negative(), tmp_path / "negative.pt"))
+    stage = Lama(LamaOptions(file=path, strategy="resize", longest=300), Context(None))
+    y, x = np.mgrid[:701, :907]
+    image = np.stack([y / 701 * 255, x / 907 * 255, (x + y) / 1608 * 255], axis=2).astype(np.uint8)
+    mask = box(701, 907, 50, 650, 60, 850)
+    filled = stage(image, mask).astype(int)
+    assert np.abs(filled[mask] - (255 - image[mask].astype(int))).max() <= 3
 
 
 def test_up_to_800_pixels_a_picture_is_taken_as_a_whole(make: Callable[..., Lama]) -> None:
