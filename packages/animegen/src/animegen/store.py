@@ -237,10 +237,12 @@ class DiskWriter:
 
     def finish(self, info: Mapping[str, Any]) -> Entry:
         digests = {index: future.result() for index, future in self._pending.items()}
-        files = sorted(self._part.glob("[0-9]*.png"))  # not what a killed writer left beside
+        files = sorted(self._part.glob("[0-9]*.png"))
         for index, path in enumerate(files):
             if index not in digests:  # made by an attempt that was killed
                 digests[index] = array_digest(_read(path))
+        for left in self._part.glob(".*"):  # what a killed writer left beside
+            left.unlink()
         done = {
             "schema": SCHEMA,
             "digest": text_digest(*(digests[index] for index in range(len(files)))),
