@@ -115,7 +115,8 @@ def read_text_boxes(path: str | Path) -> dict[str, tuple[Box, ...]]:
     except ValueError as error:
         raise InputError(f"{path} is not JSON: {error}.") from None
     hint = '{"first": [[x0, y0, x1, y1], ...], "last": [...]} in pixels of each panel'
-    if not isinstance(document, Mapping) or not set(document) <= {"first", "last"}:
+    listed = isinstance(document, Mapping) and all(isinstance(boxes, list) for boxes in document.values())
+    if not listed or not set(document) <= {"first", "last"}:
         raise UsageError(f"{path} has no text boxes by panel.", hint=hint)
     return {name: tuple(_box(path, name, value, hint) for value in boxes) for name, boxes in document.items()}
 

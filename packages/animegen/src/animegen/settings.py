@@ -154,6 +154,8 @@ def _choose(registry: Registry, role: Role, run: Resolved[RunOptions], layers: S
 
 def _stage_options(role: Role, stage: Stage, chain: Sequence[Stage], layers: Sequence[ConfigLayer]) -> Resolved[Any]:
     """Options of one stage: the role's table, then the stage's own table, layer by layer."""
+    own = [Layer(layer.source, layer.tables.get(stage.name, {})) for layer in layers]
+    resolve(stage.spec.options, own, name=stage.name)  # so that a mistake is told by the name that was typed
     gathered = []
     for layer in layers:
         shared = layer.tables.get(role, {})
