@@ -40,7 +40,7 @@ class Console:
             return self.progress
         if self.quiet:
             return "none"
-        return "bar" if sys.stderr.isatty() else "plain"
+        return "bar" if sys.stderr.isatty() and not self.verbose else "plain"
 
     def say(self, label: str, text: str) -> None:
         """A line for people: ``done   runs/x/clip.mp4``."""
@@ -87,11 +87,14 @@ class Console:
     def be_verbose(self) -> None:
         """Send the package's log to standard error."""
         self.verbose = True
+        logging.getLogger("animegen").setLevel(logging.DEBUG)
 
     def connect_log(self) -> None:
         """Show what libraries have to say: warnings as notes, the whole log with ``--verbose``."""
-        handler = _LogToConsole(self)
-        logging.getLogger("animegen").addHandler(handler)
+        logger = logging.getLogger("animegen")
+        for earlier in [handler for handler in logger.handlers if isinstance(handler, _LogToConsole)]:
+            logger.removeHandler(earlier)
+        logger.addHandler(_LogToConsole(self))
 
         def show(
             message: Warning | str,

@@ -102,7 +102,9 @@ class BarReporter(LineReporter):
         from tqdm import tqdm
 
         shown = "{desc} {bar:20} {n_fmt}/{total_fmt} " + unit + "  {elapsed}, {remaining} to go"
-        return tqdm(total=total, desc=self.head, file=sys.stderr, leave=False, bar_format=shown, dynamic_ncols=True)
+        bar = tqdm(total=total, desc=self.head, file=sys.stderr, leave=False, bar_format=shown, dynamic_ncols=True)
+        bar.start_t -= time.monotonic() - self._begun  # it counts from the step's begin, not from its own
+        return bar
 
     def finished(self, name: str, summary: str, seconds: float, cached: bool) -> None:
         self.close()
