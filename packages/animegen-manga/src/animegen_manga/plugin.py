@@ -37,6 +37,21 @@ class BalloonOptions:
     )
 
 
+@dataclass(frozen=True)
+class PanelOptions:
+    """Options of the panel detector."""
+
+    direction: str = option(
+        "rtl", "Reading direction: right to left as in Japan, or left to right.", choices=("rtl", "ltr")
+    )
+    background: str = option(
+        "auto", "Colour of the gutters; auto looks at the rim of the page.", choices=("auto", "white", "black")
+    )
+    threshold: float = option(
+        0.6, "How sure a cut between two panels must be; a larger value finds fewer panels.", min=0.3, max=0.95
+    )
+
+
 @hookimpl
 def animegen_detectors() -> list[DetectorSpec]:
     return [
@@ -46,5 +61,12 @@ def animegen_detectors() -> list[DetectorSpec]:
             summary="Masks of speech balloons, from annotated text boxes or found by their lettering; no weights.",
             options=BalloonOptions,
             finds="balloon",
+        ),
+        DetectorSpec(
+            name="panels",
+            target="animegen_manga.panels.stage:Panels",
+            summary="Panels of a page in reading order, from gutters and frame lines; no weights.",
+            options=PanelOptions,
+            finds="panel",
         ),
     ]

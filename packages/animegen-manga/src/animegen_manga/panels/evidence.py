@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from animegen._cv2 import cv2
 
 if TYPE_CHECKING:
-    from animegen.media import Image
+    from collections.abc import Sequence
+
+    from animegen.media import Box, Image
 
 PAPER = 24
 """Grey levels a pixel may differ from the page's background and still be background."""
@@ -55,19 +57,23 @@ def likeness(image: Image, background: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.asarray(255 - difference.max(axis=2), dtype=np.uint8)
 
 
-def evidence(like: NDArray[np.uint8], reach: int, shortest: float) -> tuple[Maps, Maps]:
+def evidence(like: NDArray[np.uint8], reach: int, shortest: float, lettering: Sequence[Box] = ()) -> tuple[Maps, Maps]:
     """Maps for gutters that run down and for those that run across.
 
     Args:
         like: As `likeness` gives it.
         reach: Pixels a drawn frame may wander from a straight line.
         shortest: Length of the shortest straight piece of a frame, pixels.
+        lettering: Boxes that count as paper.
     """
     segments = _segments(like, shortest)
     dx, dy = cv2.Sobel(like, cv2.CV_16S, 1, 0), cv2.Sobel(like, cv2.CV_16S, 0, 1)
-    down = _maps(like, dx, dy, segments, reach)
+    paper = like > 255 - PAPER
+    for box in lettering:
+        paper[max(0, box.y0) : max(0, box.y1), max(0, box.x0) : max(0, box.x1)] = True
+    down = _maps(like, paper, dx, dy, segments, reach)
     flipped = segments[:, [1, 0, 3, 2]]
-    across = _maps(np.ascontiguousarray(like.T), dy.T, dx.T, flipped, reach)
+    across = _maps(np.ascontiguousarray(like.T), np.ascontiguousarray(paper.T), dy.T, dx.T, flipped, reach)
     return down, across
 
 
@@ -78,10 +84,10 @@ def _segments(like: NDArray[np.uint8], shortest: float) -> NDArray[np.float64]:
         return np.zeros((0, 4))
     segments = found.reshape(-1, 4).astype(np.float64)
     length = np.hypot(segments[:, 2] - segments[:, 0], segments[:, 3] - segments[:, 1])
-    return segments[length >= shortest]
+    return np.asarray(segments[length >= shortest])
 
 
-def _maps(like: Any, dx: Any, dy: Any, segments: NDArray[np.float64], reach: int) -> Maps:
+def _maps(like: Any, paper: Any, dx: Any, dy: Any, segments: NDArray[np.float64], reach: int) -> Maps:
     straight = abs(dx) > 2 * abs(dy)
     near = np.ones((1, 2 * reach + 1), np.uint8)
     rise, fall = ((dx > 4 * STEP) & straight), ((dx < -4 * STEP) & straight)
@@ -92,7 +98,6 @@ def _maps(like: Any, dx: Any, dy: Any, segments: NDArray[np.float64], reach: int
     long = cv2.morphologyEx(thin, cv2.MORPH_OPEN, np.ones((6 * reach + 1, 1), np.uint8))
     stroke = cv2.dilate(long, near).astype(bool)
     solid = cv2.erode(like, near) < SOLID
-    paper = like > 255 - PAPER
     ink = np.zeros((like.shape[0], like.shape[1] + 1), np.int32)
     np.cumsum(~paper, axis=1, out=ink[:, 1:])
     x0, y0, x1, y1 = segments.T

@@ -1,0 +1,121 @@
+"""A page taken apart: the surest cut first, then each part again, until nothing more speaks for a cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from animegen._cv2 import cv2
+from animegen_manga.panels.cell import Cell
+from animegen_manga.panels.cuts import Cut, find_cuts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from animegen_manga.panels.edges import Ruler
+    from animegen_manga.panels.evidence import Maps
+
+_DEEPEST = 60
+
+
+@dataclass(frozen=True)
+class Splitter:
+    """Takes a page apart.
+
+    Attributes:
+        maps: Evidence for cuts that run down and across.
+        ruler: Lengths.
+        threshold: Score a cut must have, 0 .. 1.
+    """
+
+    maps: tuple[Maps, Maps]
+    ruler: Ruler
+    threshold: float
+
+    def split(self, cell: Cell, depth: int = 0) -> list[Cell]:
+        """The panels in a part of the page."""
+        parts = self.best(cell) if depth < _DEEPEST else []
+        if not parts:
+            return [cell] if depth else self.islands(cell)
+        leaves = []
+        for part in parts:
+            found = self.split(part, depth + 1)
+            leaves += self.islands(part) if len(found) == 1 and found[0] is part else found
+        return leaves
+
+    def best(self, cell: Cell) -> list[Cell]:
+        """The parts that the best cut leaves: two panels, or one without a margin; empty where there is none."""
+        cuts = [cut for across in (0, 1) for cut in find_cuts(self.maps[across], cell, self.ruler, across=bool(across))]
+        for cut in sorted(cuts, key=lambda cut: -cut.rank):
+            if max(cut.score, cut.plain) < self.threshold:
+                continue
+            parts = self.parts(cell, cut)
+            if len(parts) == 1 or (len(parts) == 2 and cut.splits(self.threshold)):
+                return parts
+        return []
+
+    def parts(self, cell: Cell, cut: Cut) -> list[Cell]:
+        """What a cut leaves; nothing when it is no cut (a part too thin to be a panel, yet not blank)."""
+        kept = []
+        paper = self.maps[0].paper
+        size = paper.shape[1], paper.shape[0]
+        for side, line in enumerate((cut.before, cut.after)):
+            part = cell.keep(line, after=bool(side), support=min(1.0, max(0.0, cut.score)))
+            if part is None:
+                continue
+            if part.area > 0.995 * cell.area:
+                return []
+            bounds = x0, y0, x1, y1 = part.bounds
+            thickness = (y1 - y0) if line.across else (x1 - x0)
+            outermost = bounds[2 * side + line.across] in (0.0, float(size[line.across]))
+            if thickness < 3 or self.blank(part, thickness / self.ruler.short, outermost):
+                if cut.edges[1 - side] < 0.4:
+                    return []  # white beside white: a panel without a frame keeps its ground
+                continue
+            if min(x1 - x0, y1 - y0, part.area / max(x1 - x0, y1 - y0)) < self.ruler.narrowest:
+                return []
+            kept.append(part)
+        return kept
+
+    def blank(self, part: Cell, thickness: float, outermost: bool) -> bool:
+        """Whether a part is margin: the thinner, the more may stray into it (balloons, hair, page numbers)."""
+        share = ink_share(part, self.maps[0].paper)
+        if outermost and thickness < 0.15 and share < 0.25:  # a title above the panels
+            return True
+        return share < (0.1 if thickness < 0.1 else 0.05 if thickness < 0.2 else 0.02)
+
+    def islands(self, cell: Cell) -> list[Cell]:
+        """Panels that no straight cut reaches (laid out as a pinwheel): filled shapes with paper all around."""
+        paper = self.maps[0].paper
+        x0, y0, x1, y1 = (round(v) for v in cell.bounds)
+        ground = paper[y0:y1, x0:x1]
+        if not ground.size or min(ground.shape) < 2 * self.ruler.narrowest:
+            return [cell]
+        mask = cv2.copyMakeBorder(ground.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+        outside = cv2.connectedComponents(mask, connectivity=4)[1]
+        solid = (outside != outside[0, 0]).astype(np.uint8)[1:-1, 1:-1]
+        solid = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((2 * self.ruler.reach + 1,) * 2, np.uint8))
+        _, _, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=4)
+        found = []
+        for left, top, width, height, area in stats[1:]:
+            if min(width, height) >= 2 * self.ruler.narrowest and area >= 0.85 * width * height:
+                x, y = x0 + float(left), y0 + float(top)
+                corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
+                found.append(Cell(np.array(corners), (0.8, 0.8, 0.8, 0.8)))
+        if len(found) < 2 or sum(part.area for part in found) < 0.6 * cell.area:
+            return [cell]
+        return found
+
+
+def ink_share(cell: Cell, paper: NDArray[np.bool_]) -> float:
+    """Share of the cell's pixels that are not background."""
+    x0, y0, x1, y1 = (int(v) for v in cell.bounds)
+    view = paper[max(0, y0) : y1 + 1, max(0, x0) : x1 + 1]
+    if not view.size:
+        return 0.0
+    mask = np.zeros(view.shape, np.uint8)
+    points = np.rint(cell.points - [max(0, x0), max(0, y0)]).astype(np.int32)
+    cv2.fillConvexPoly(mask, points, 1)
+    return float((~view & (mask > 0)).sum() / max(1, mask.sum()))
