@@ -37,6 +37,10 @@ def guarded(console: Console, args: Sequence[str], work: Callable[[], Any]) -> i
         return _show(console, error.message, error.hints, error.exit_code)
     except BrokenPipeError:
         return _reader_gone()
+    except SystemExit as stop:
+        if isinstance(stop.__context__, BrokenPipeError):  # click has seen it first
+            return _reader_gone()
+        raise
     except MemoryError:
         return _show(
             console, "out of memory.", ("try smaller pictures, or --size WIDTHxHEIGHT with a smaller size",), 5

@@ -240,7 +240,9 @@ def _meaning(info: OptionInfo) -> str:
 @click.option("--heavy", is_flag=True, help="Load the stages and run them on small pictures as well.")
 @pass_console
 def check(console: Console, name: str, heavy: bool) -> None:
-    """Check that the plugin NAME loads and keeps the contract of its stages."""
+    """Check that the plugin NAME loads and keeps the contract of its stages. Exit code 1 when it does not."""
+    from dataclasses import asdict
+
     from animegen.contract import check_plugin
     from animegen_cli.environment import installed
 
@@ -249,14 +251,18 @@ def check(console: Console, name: str, heavy: bool) -> None:
     findings = check_plugin(row.name, registry, heavy=heavy)
     failed = [finding for finding in findings if finding.level == "error"]
     if console.json:
-        facts = [{"level": one.level, "check": one.check, "message": one.message} for one in findings]
+        facts = [asdict(finding) for finding in findings]
         console.document({"plugin": row.name, "version": row.version, "state": row.state, "findings": facts})
     else:
         for one in findings:
-            console.text(f"{one.level:<8} {one.check:<14} {one.message}")
-        console.text(f"{row.name} {row.version}: {f'{len(failed)} errors' if failed else 'ok'}")
+            console.text(str(one))
+        console.text(f"{row.name} {row.version}: {_counted(len(failed), 'error') if failed else 'keeps the contract'}")
     if failed:
         raise click.exceptions.Exit(1)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 @plugins.command("new")

@@ -142,10 +142,9 @@ class Registry:
         for row in self._plugins.values():
             if name in (row.name, row.short_name):
                 return row
-        known = [row.name for row in self._plugins.values()]
-        raise UsageError(
-            f"no plugin is named {name!r}.", hint=f"{did_you_mean(name, known)}Installed: {', '.join(known)}."
-        )
+        known = [row.short_name for row in self._plugins.values()]
+        near = did_you_mean(name.removeprefix("animegen-"), known)
+        raise UsageError(f"no plugin is named {name!r}.", hint=f"{near}Installed: {', '.join(known)}.")
 
     def _add_entry_point(self, entry: metadata.EntryPoint) -> None:
         name, version = (entry.dist.name, entry.dist.version) if entry.dist else (entry.name, "0")
