@@ -19,9 +19,10 @@ from animegen.registry import Registry
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "plugins.md").read_text("utf-8")
-FILES = dict(re.findall(r'^```\w+ title="([\w.]+)"\n(.*?)^```$', TEXT, flags=re.MULTILINE | re.DOTALL))
+BLOCKS = re.findall(r"^```(\w*)(?: title=\"([\w.]+)\")?\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
+FILES = {title: code for _, title, code in BLOCKS if title}
 MODULES = sorted(name for name in FILES if name.endswith(".py"))
-COMMANDS = re.findall(r"^```\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
+COMMANDS = [line for language, _, code in BLOCKS if not language for line in code.splitlines()]
 
 
 def test_a_whole_plugin_is_under_forty_lines() -> None:
@@ -47,8 +48,8 @@ def test_every_example_keeps_the_contract(file: str, tmp_path: Path, monkeypatch
 
 
 def test_every_block_that_names_no_file_is_python_or_toml_that_parses() -> None:
-    blocks = re.findall(r"^```(python|toml)\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
-    assert len(blocks) >= 4
+    blocks = [(language, code) for language, title, code in BLOCKS if language and not title]
+    assert {language for language, _ in blocks} == {"python", "toml"}
     for language, code in blocks:
         compile(code, "docs/plugins.md", "exec") if language == "python" else tomllib.loads(code)
 
@@ -76,35 +77,46 @@ def _program(folder: Path, name: str) -> str:
     return str(folder / "venv" / ("Scripts" if os.name == "nt" else "bin") / name)
 
 
-def _run(*command: str, cwd: Path | None = None, home: Path | None = None) -> str:
+def _run(*command: str, cwd: Path | None = None, shell: bool = False) -> str:
+    """What a command prints; with `shell`, a line as it stands in the document."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("ANIMEGEN", "PYTHONPATH"))}
-    environment |= {"ANIMEGEN_HOME": str(home)} if home else {}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+    if cwd:
+        places = [str(Path(_program(cwd, "python")).parent), environment.get("PATH", "")]
+        environment |= {"PATH": os.pathsep.join(places), "ANIMEGEN_HOME": str(cwd / "home")}
+    line = command[0] if shell else command
+    done = subprocess.run(line, cwd=cwd, env=environment, capture_output=True, text=True, shell=shell)
     assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
 @pytest.mark.slow
-def test_the_example_installs_into_a_fresh_environment_and_makes_a_clip(fresh: Path) -> None:
-    (commands,) = [block for block in COMMANDS if "pip install ./animegen-wipe" in block]
-    outputs = []
-    for line in commands.splitlines():
-        program, *arguments = line.split()
-        outputs.append(_run(_program(fresh, program), *arguments, cwd=fresh, home=fresh / "home"))
-    clips = [Path(output.strip()) for output in outputs[-2:]]
-    assert all((fresh / clip).stat().st_size > 10_000 for clip in clips)
-    record = json.loads((fresh / clips[1]).with_name("run.json").read_text("utf-8"))
-    upsample = next(step for step in record["steps"] if step["role"] == "upsampler")
-    assert upsample["stage"] == "animegen-wipe:wipe"
-    assert upsample["options"]["softness"] == {"value": 0.5, "source": "command line"}
-    listed = _run(_program(fresh, "animegen"), "plugins", "list", cwd=fresh, home=fresh / "home")
-    assert "wipe" in listed
+@pytest.mark.skipif(os.name == "nt", reason="the document sets variables as a POSIX shell does")
+def test_every_command_of_the_document_works_in_a_fresh_environment(fresh: Path) -> None:
+    assert len(COMMANDS) >= 10
+    printed = {line: _run(line, cwd=fresh, shell=True) for line in COMMANDS}
+    clips = {line: fresh / text.strip() for line, text in printed.items() if "animegen run" in line}
+    assert len(clips) >= 6
+    for line, clip in clips.items():
+        assert clip.stat().st_size > 10_000, line
+        steps = json.loads(clip.with_name("run.json").read_text("utf-8"))["steps"]
+        wiped = [step for step in steps if step["stage"] == "animegen-wipe:wipe"]
+        assert [step["role"] for step in wiped] == [role for role in ROLES if f"{role} wipe" in line], line
+        told = re.search(r"(?i)softness=([\d.]+)", line)
+        source = "environment" if line.startswith("ANIMEGEN") else "command line"
+        for step in wiped:
+            expected = {"value": float(told[1]), "source": source} if told else {"value": 0.1, "source": "default"}
+            assert step["options"]["softness"] == expected, line
+    assert " off" in printed["ANIMEGEN_PLUGINS_OFF=wipe animegen plugins list"]
+
+
+ROLES = ("interpolator", "upsampler")
 
 
 @pytest.mark.slow
 def test_the_wheel_holds_the_template_of_new_plugins(fresh: Path) -> None:
-    _run(_program(fresh, "animegen"), "plugins", "new", "sepia", "--kind", "preprocessor", cwd=fresh)
-    _run(_program(fresh, "python"), "-m", "pip", "install", "-q", "--no-deps", "./animegen-sepia", cwd=fresh)
-    checked = _run(_program(fresh, "animegen"), "plugins", "check", "sepia", cwd=fresh)
+    animegen, python = _program(fresh, "animegen"), _program(fresh, "python")
+    _run(animegen, "plugins", "new", "sepia", "--kind", "preprocessor", cwd=fresh)
+    _run(python, "-m", "pip", "install", "-q", "--no-deps", "./animegen-sepia", cwd=fresh)
+    checked = _run(animegen, "plugins", "check", "sepia", cwd=fresh)
     assert "error" not in checked
     assert checked.count("ok ") > 5

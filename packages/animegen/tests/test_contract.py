@@ -199,10 +199,15 @@ def test_sizes_are_multiples_where_the_record_asks_for_them() -> None:
 
     def strict(first: Any, last: Any, times: Any, *, prompt: str = "", seed: int = 0) -> Any:
         seen.add(first.shape[:2])
+        if first.shape[0] % 8:
+            raise ValueError("not a multiple of 8")
         return blend(first, last, times)
 
-    assert not failed(check_stage(stage_of("interpolator", strict, needs=Needs(multiple_of=8))))
-    assert seen == {(40, 56), (8, 8)}
+    findings = check_stage(stage_of("interpolator", strict, needs=Needs(multiple_of=8)))
+    assert not failed(findings)
+    assert seen == {(40, 56), (8, 8), (37, 53)}
+    (warning,) = [finding.message for finding in findings if finding.level == "warning"]
+    assert "refuses 53 × 37: raised ValueError: not a multiple of 8 (tests/test_contract.py:" in warning
 
 
 def test_a_declared_seed_that_changes_nothing_is_a_warning() -> None:
