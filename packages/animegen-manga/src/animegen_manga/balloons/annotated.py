@@ -152,8 +152,7 @@ def _placed(seen: Seen, text: Box, height: int, width: int) -> Found:
     if not seen.allowed.all():
         within = np.zeros((height, width), bool)
         within[w.y0 : w.y1, w.x0 : w.x1] = seen.allowed
-    # One pixel more than the line, so that no dark fringe is left to be animated.
-    extra = max(2, outline_width(seen.candidate.mask, seen.difference) + 1)
+    extra = outline_width(seen.candidate.mask, seen.difference)
     method = "thickened" if seen.candidate.thickness else "flood"
     return Found(mask, (text,), seen.score, method, extra, within)
 

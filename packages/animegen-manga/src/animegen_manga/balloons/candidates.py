@@ -24,6 +24,9 @@ TOLERANCES = (28, 64, 110)
 THICKNESSES = (0, 1, 2, 3, 5, 8, 12, 17)
 """How far the barrier is thickened, px: each closes gaps of the outline up to twice as wide (SPEC 3.1, step 6)."""
 
+FINGER = 0.1
+"""Largest piece, as a share of the region, that is taken back after thickening."""
+
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
@@ -62,15 +65,35 @@ def flood_candidates(difference: NDArray[np.uint8], box: Box, allowed: Mask) -> 
         barrier = solid & ~letters
         free = ~barrier & allowed
         deep = depth(free)
+        everything: Mask | None = None
         for thickness in THICKNESSES:
             if thickness and thickness >= max(3.0, limit):
                 break
             core = seeded(deep > thickness, box)
             if core is None:
                 break
+            if everything is None:
+                everything = core
             if thickness:
-                core = dilate(core, thickness + 1) & free
+                core = with_fingers(dilate(core, thickness + 1) & free, everything)
             yield Candidate(fill_holes(core) & allowed, barrier, letters, tolerance, thickness)
+
+
+def with_fingers(region: Mask, everything: Mask) -> Mask:
+    """A thickened region with the tail, spikes and corners that thickening cut off, and without what leaked.
+
+    Args:
+        region: (H, W) bool.
+        everything: (H, W) bool, the same flood without thickening; what it has beyond `region` falls into pieces,
+    and a piece of at most a tenth of the region, not cut off by the window, is the balloon's own.
+    """
+    rest = everything & ~region
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(rest.astype(np.uint8), connectivity=4)
+    own = stats[:, cv2.CC_STAT_AREA] <= FINGER * region.sum()
+    own[0] = False
+    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        own[edge] = False
+    return region | own[labels]
 
 
 def seeded(free: Mask, box: Box) -> Mask | None:

@@ -175,5 +175,5 @@ def _judge(
     if evidence is None:
         return None
     score = evidence.score * text.score * 0.99**thickness
-    outline = max(2, outline_width(mask, difference) + 1) if score >= 0.1 else 2
+    outline = outline_width(mask, difference) if score >= 0.1 else 2
     return Sighting(mask, window, score, outline)

@@ -15,32 +15,36 @@ if TYPE_CHECKING:
 
     from animegen.media import Mask
 
-WIDEST = 8
+WIDEST = 7
 """Widest outline looked for, px."""
+
+DISTINCT = 24
+"""How much darker than what lies beyond it a line must be, grey levels, to be one."""
 
 
 def outline_width(mask: Mask, difference: NDArray[np.uint8]) -> int:
-    """Width of the line drawn around a region, px; 0 where the region ends without one (painted backgrounds).
+    """Width of the line drawn around a region with its soft edge, px: 2 or more.
 
-    Read off rings around the region: the line ends where the share of dark pixels has fallen to half of its peak.
+    Read off rings around the region: the line ends half way down from the darkest ring to the lightest one beyond. A
+    balloon painted without a line, or on black, has none, and gets the 2 px of its own soft edge.
 
     Args:
         mask: (H, W) bool.
         difference: (H, W) uint8, difference from the paper.
     """
-    shares = []
+    profile: list[float] = []
     inner = mask
-    dark = difference > 96
-    for _ in range(WIDEST + 2):
+    for _ in range(WIDEST + 1):
         outer = dilate(inner, 1)
         ring = outer & ~inner
-        shares.append(float(dark[ring].mean()) if ring.any() else 0.0)
+        profile.append(float(difference[ring].mean()) if ring.any() else 0.0)
         inner = outer
-    peak = int(np.argmax(shares[:4]))
-    for k in range(peak, len(shares)):
-        if shares[k] < 0.5 * shares[peak]:
-            return min(k, WIDEST)
-    return 0
+    peak = int(np.argmax(profile[: WIDEST - 2]))
+    beyond = min(profile[peak:])
+    if profile[peak] - beyond < DISTINCT:
+        return 2
+    half = (profile[peak] + beyond) / 2
+    return max(2, next(k for k in range(peak, WIDEST + 1) if profile[k] < half))
 
 
 def region_of(mask: Mask, score: float, method: str, *, grow: int = 0, within: Mask | None = None) -> Region:

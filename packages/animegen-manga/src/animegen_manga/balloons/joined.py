@@ -14,6 +14,8 @@ from animegen_manga.balloons.candidates import seeded
 from animegen_manga.balloons.shape import depth
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from animegen.media import Mask
 
 SAME = 0.6
@@ -50,18 +52,42 @@ def resolve_shared(found: Sequence[Found]) -> list[Found]:
     for region in found:
         for k, other in enumerate(out):
             common = int((region.mask & other.mask).sum())
-            if common < SAME * min(int(region.mask.sum()), int(other.mask.sum())):
+            if not common:
                 continue
-            union = region.mask | other.mask
-            lobes = part(union, other.texts, region.texts)
-            best = max(region, other, key=lambda r: r.score)
-            if lobes is None:
-                out[k] = Found(union, other.texts + region.texts, best.score, best.method, best.outline, best.within)
-                break
+            if common >= SAME * min(int(region.mask.sum()), int(other.mask.sum())):
+                union = region.mask | other.mask
+                lobes = part(union, other.texts, region.texts)
+                if lobes is None:
+                    best = max(region, other, key=lambda r: r.score)
+                    out[k] = replace(best, mask=union, texts=other.texts + region.texts)
+                    break
+            else:
+                lobes = _by_nearest_text(other, region)
             out[k] = replace(other, mask=lobes[0])
             region = replace(region, mask=lobes[1])
         else:
             out.append(region)
+    return out
+
+
+def _by_nearest_text(first: Found, second: Found) -> tuple[Mask, Mask]:
+    """Give the pixels that two regions share to the one whose lettering is nearer."""
+    height, width = first.mask.shape
+    x, y, w, h = cv2.boundingRect((first.mask & second.mask).astype(np.uint8))
+    view = Box(x, y, x + w, y + h)
+    to = [_distance(_around(found.texts), view) for found in (first, second)]
+    nearer = np.zeros((height, width), bool)
+    nearer[y : y + h, x : x + w] = to[0] <= to[1]
+    shared = first.mask & second.mask
+    return first.mask & ~(shared & ~nearer), second.mask & ~(shared & nearer)
+
+
+def _distance(box: Box, view: Box) -> NDArray[np.float64]:
+    """Distance of each pixel of `view` to a box, px."""
+    y, x = np.ogrid[view.y0 : view.y1, view.x0 : view.x1]
+    dx = np.maximum(np.maximum(box.x0 - x, x - box.x1 + 1), 0)
+    dy = np.maximum(np.maximum(box.y0 - y, y - box.y1 + 1), 0)
+    out: NDArray[np.float64] = np.hypot(dx, dy)
     return out
 
 
