@@ -35,6 +35,7 @@ class PageSource:
         page: Its annotation, where there is one.
         book: The book of the annotation.
         direction: Reading direction where the source knows it.
+        stamp: Changes when the file behind it does; empty where that cannot be told.
     """
 
     name: str
@@ -45,6 +46,7 @@ class PageSource:
     page: Page | None = field(default=None, repr=False)
     book: Book | None = field(default=None, repr=False)
     direction: Direction | None = None
+    stamp: str = ""
 
     def read(self) -> Image:
         """The picture. Raises InputError, naming the file, when it cannot be read."""
@@ -113,15 +115,16 @@ def open_pages(
 def _file(path: Path, max_pixels: int) -> Iterator[PageSource]:
     suffix = path.suffix.lower()
     if suffix in IMAGE_SUFFIXES:
-        yield PageSource(path.stem, _File(path, max_pixels), title=path.stem, count=1)
+        yield PageSource(path.stem, _File(path, max_pixels), title=path.stem, count=1, stamp=_stamp(path))
     elif suffix in ARCHIVE_SUFFIXES:
         members = archive_pages(path, max_pixels=max_pixels)
         for index, (page, stem) in enumerate(zip(members, _stems([page.member for page in members]), strict=True)):
-            yield PageSource(f"{path.stem}/{stem}", page, path.stem, index, len(members))
+            yield PageSource(f"{path.stem}/{stem}", page, path.stem, index, len(members), stamp=_stamp(path))
     elif suffix == ".pdf":
         drawn = pdf_pages(path, max_pixels=max_pixels)
         for index, sheet in enumerate(drawn):
-            yield PageSource(f"{path.stem}/{index + 1:03d}", sheet, path.stem, index, len(drawn))
+            name = f"{path.stem}/{index + 1:03d}"
+            yield PageSource(name, sheet, path.stem, index, len(drawn), stamp=_stamp(path))
     else:
         raise InputError(
             f"{path} is neither an image nor an archive this program knows (by its ending {suffix!r}).",
@@ -140,14 +143,16 @@ def _folder(path: Path, max_pixels: int) -> Iterator[PageSource]:
     title = path.resolve().name
     names.sort(key=natural_key)
     for index, (name, stem) in enumerate(zip(names, _stems(names), strict=True)):
-        yield PageSource(f"{title}/{stem}", _File(path / name, max_pixels), title, index, len(names))
+        load = _File(path / name, max_pixels)
+        yield PageSource(f"{title}/{stem}", load, title, index, len(names), stamp=_stamp(path / name))
 
 
 def _manga109(data: Manga109, titles: tuple[str, ...], max_pixels: int) -> Iterator[PageSource]:
     for title in titles or data.titles:
         book = data.book(title)
         for page in book.pages:
-            load = _AnnotatedFile(data.image_path(title, page.index), page, data.strict, max_pixels)
+            file = data.image_path(title, page.index)
+            load = _AnnotatedFile(file, page, data.strict, max_pixels)
             yield PageSource(
                 f"{title}/{page.index:03d}",
                 load,
@@ -157,7 +162,12 @@ def _manga109(data: Manga109, titles: tuple[str, ...], max_pixels: int) -> Itera
                 page,
                 book,
                 book.direction,
+                _stamp(file, data.root / data.annotations / f"{title}.xml"),
             )
+
+
+def _stamp(*paths: Path) -> str:
+    return " ".join(f"{stat.st_size}-{stat.st_mtime_ns}" for stat in (path.stat() for path in paths))
 
 
 def _stems(names: list[str]) -> list[str]:
