@@ -22,6 +22,7 @@ TEXT = (ROOT / "docs" / "plugins.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w*)(?: title=\"([\w.]+)\")?\n(.*?)^```$", TEXT, flags=re.MULTILINE | re.DOTALL)
 FILES = {title: code for _, title, code in BLOCKS if title}
 MODULES = sorted(name for name in FILES if name.endswith(".py"))
+ROLES = ("interpolator", "upsampler")
 COMMANDS = [line for language, _, code in BLOCKS if not language for line in code.splitlines()]
 
 
@@ -58,18 +59,19 @@ def test_every_block_that_names_no_file_is_python_or_toml_that_parses() -> None:
 def fresh(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A new virtual environment with the wheels of the core, manga and the command line, and the example."""
     folder = tmp_path_factory.mktemp("fresh")
+    venv.create(folder / "venv", with_pip=True)
+    pip = (_program(folder, "python"), "-m", "pip")
     wheels = folder / "wheels"
     parts = ("packages/animegen", "packages/animegen-manga", "cli")
-    _run(sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(wheels), *(str(ROOT / p) for p in parts))
+    _run(*pip, "wheel", "-q", "--no-deps", "-w", str(wheels), *(str(ROOT / part) for part in parts))
     example = folder / "animegen-wipe"
     example.mkdir()
     for file in ("animegen_wipe.py", "pyproject.toml"):
         (example / file).write_text(FILES[file], "utf-8")
-    venv.create(folder / "venv", with_pip=True)
     built = [str(path) for path in sorted(wheels.glob("*.whl"))]
     assert len(built) == len(parts)
     constraints = ["-c", str(ROOT / "constraints.txt")] if (ROOT / "constraints.txt").is_file() else []
-    _run(_program(folder, "python"), "-m", "pip", "install", "-q", *constraints, *built, cwd=folder)
+    _run(*pip, "install", "-q", *constraints, *built, cwd=folder)
     return folder
 
 
@@ -107,9 +109,6 @@ def test_every_command_of_the_document_works_in_a_fresh_environment(fresh: Path)
             expected = {"value": float(told[1]), "source": source} if told else {"value": 0.1, "source": "default"}
             assert step["options"]["softness"] == expected, line
     assert " off" in printed["ANIMEGEN_PLUGINS_OFF=wipe animegen plugins list"]
-
-
-ROLES = ("interpolator", "upsampler")
 
 
 @pytest.mark.slow

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
+from contextlib import nullcontext
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -75,6 +78,32 @@ def test_each_kind_of_tensor_has_its_own_scale() -> None:
 def test_a_state_is_drawn_under_published_names() -> None:
     state = seeded_state({"w": (2, 3)}, prefix="module.")
     assert np.array_equal(state["w"], seeded_array("module.w", (2, 3)))
+
+
+class Tensor:
+    """As much of a tensor as `fill` touches, so that it is tried where torch is absent."""
+
+    def __init__(self, values: Any) -> None:
+        self.values = np.asarray(values)
+        self.shape, self.dtype = self.values.shape, self.values.dtype
+
+    def is_floating_point(self) -> bool:
+        return self.dtype.kind == "f"
+
+    def copy_(self, other: Tensor) -> None:
+        self.values[...] = other.values
+
+    def to(self, dtype: Any) -> Tensor:
+        return Tensor(self.values.astype(dtype))
+
+
+def test_every_floating_tensor_is_filled_in_place_under_its_published_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(no_grad=nullcontext, from_numpy=Tensor))
+    state = {"weight": Tensor(np.zeros(3, np.float32)), "half": Tensor(np.zeros((2, 2), np.float16)), "n": Tensor([7])}
+    fill(SimpleNamespace(state_dict=lambda: state), "net.", published=lambda name: name.replace("weight", "gamma"))
+    assert np.array_equal(state["weight"].values, seeded_array("net.gamma", (3,)))
+    assert np.array_equal(state["half"].values, seeded_array("net.half", (2, 2)).astype(np.float16))
+    assert state["n"].values.tolist() == [7]
 
 
 def test_a_module_is_filled_in_place() -> None:
