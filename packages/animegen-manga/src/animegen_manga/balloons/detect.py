@@ -12,7 +12,7 @@ import numpy as np
 from animegen.media import Box, Region
 from animegen_manga.balloons.candidates import Candidate
 from animegen_manga.balloons.finish import outline_width, region_of
-from animegen_manga.balloons.lettering import find_lettering
+from animegen_manga.balloons.lettering import LARGEST, SMALLEST, find_lettering
 from animegen_manga.balloons.rim import weigh
 from animegen_manga.balloons.shape import depth, dilate, fill_holes
 
@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
     from animegen.media import Image, Mask
 
-LEVELS = (235, 205, 175)
-"""Paper is lighter than this in every channel: clean print, scan, yellowed scan or light tone."""
+LEVELS = (235, 190)
+"""Paper is lighter than this in every channel: clean print, or a yellowed scan."""
 
-THICKNESSES = (0, 1, 2, 3, 5, 8, 12)
+THICKNESSES = (0, 1, 2, 4, 8, 12)
 """How far the barrier is thickened, px, to close gaps of the outline."""
+
+SURE = 0.9
+"""Score from which a balloon is not looked for again at other levels and thicknesses."""
 
 AREAS = (0.0004, 0.25)
 """Area of a balloon as a share of the picture."""
@@ -94,40 +97,58 @@ def _inside(frames: Sequence[Box], height: int, width: int) -> Mask:
 def _sightings(lightness: NDArray[np.uint8], allowed: Mask | None) -> Iterator[Sighting]:
     height, width = lightness.shape
     short = min(height, width)
+    settled = np.zeros((height, width), bool)
     for level in LEVELS:
         free = lightness > level
         if allowed is not None:
             free &= allowed
-        for letters_free in (False, True):
-            room = free | _letter_sized(~free, short) if letters_free else free
-            deep = depth(room)
-            for thickness in THICKNESSES:
-                if letters_free == (thickness < 2):
+        letters, counts = _letter_sized(~free, short)
+        for thickness in THICKNESSES:
+            # Thickened letters would wall themselves in; a barrier of its own thickness does not need their help.
+            room = free | letters if thickness >= 2 else free
+            core = depth(room) > thickness
+            for window, component in _components(core, thickness, short, settled, counts):
+                found = _judge(lightness, free, room, level, window, component, thickness, short)
+                if found is None:
                     continue
-                for window, core in _components(deep > thickness, thickness, short):
-                    found = _judge(lightness, free, room, level, window, core, thickness, short)
-                    if found is not None:
-                        yield found
+                yield found
+                if found.score >= SURE:
+                    settled[window.y0 : window.y1, window.x0 : window.x1] |= found.mask
 
 
-def _letter_sized(ink: Mask, short: int) -> Mask:
-    """Ink components of a letter's size: when the barrier is thickened they must not wall a balloon's text in."""
+def _letter_sized(ink: Mask, short: int) -> tuple[Mask, NDArray[np.int32]]:
+    """Ink components of a letter's size, and how many begin above and left of each pixel (an integral image)."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
     longer = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
-    letter = (longer >= 0.008 * short) & (longer <= 0.06 * short)
+    letter = (longer >= SMALLEST * short) & (longer <= LARGEST * short)
     letter[0] = False
-    return letter[labels]
+    corners = np.zeros(ink.shape, np.uint8)
+    corners[stats[letter, cv2.CC_STAT_TOP], stats[letter, cv2.CC_STAT_LEFT]] = 1
+    return (letter & (longer >= 0.008 * short) & (longer <= 0.06 * short))[labels], cv2.integral(corners)
 
 
-def _components(core: Mask, thickness: int, short: int) -> Iterator[tuple[Box, Mask]]:
+def _components(
+    core: Mask, thickness: int, short: int, settled: Mask, counts: NDArray[np.int32]
+) -> Iterator[tuple[Box, Mask]]:
+    """Components of a balloon's size that hold ink of a letter's size and are not part of a sure balloon."""
     height, width = core.shape
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(core.astype(np.uint8), connectivity=4)
-    for k in range(1, count):
-        x, y, w, h, area = (int(v) for v in stats[k])
-        if area > AREAS[1] * core.size or w * h < AREAS[0] * core.size or min(w, h) < 0.01 * short:
-            continue
-        pad = thickness + 12
-        window = Box(x - pad, y - pad, x + w + pad, y + h + pad).clip(width, height)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(core.astype(np.uint8), connectivity=4)
+    x, y, w, h, area = (stats[:, k] for k in range(5))
+    letters = counts[y + h, x + w] - counts[y, x + w] - counts[y + h, x] + counts[y, x]
+    known = np.bincount(labels[settled], minlength=len(stats))
+    wanted = (
+        (area <= AREAS[1] * core.size)
+        & (w * h >= AREAS[0] * core.size)
+        & (np.minimum(w, h) >= 0.01 * short)
+        & (letters >= 2)
+        & (known < 0.5 * area)
+    )
+    wanted[0] = False
+    pad = thickness + 12
+    for k in np.flatnonzero(wanted):
+        window = Box(
+            int(x[k]) - pad, int(y[k]) - pad, int(x[k] + w[k]) + pad, int(y[k] + h[k]) + pad
+        ).clip(width, height)
         yield window, labels[window.y0 : window.y1, window.x0 : window.x1] == k
 
 
@@ -149,7 +170,10 @@ def _judge(
     if not AREAS[0] * lightness.size <= mask.sum() <= AREAS[1] * lightness.size:
         return None
     ink = mask & ~free[view]
-    if not ink.any():
+    area, inked = int(mask.sum()), int(ink.sum())
+    _, _, w, h = cv2.boundingRect(mask.astype(np.uint8))
+    # Cheap objections first: hardly any ink, mostly ink, or a shape that leaves most of its own box empty.
+    if not 0.01 * area <= inked <= 0.4 * area or area < 0.35 * w * h:
         return None
     paper = int(np.median(lightness[view][mask & free[view]]))
     difference = np.clip(paper - lightness[view].astype(np.int16), 0, 255).astype(np.uint8)
@@ -160,17 +184,12 @@ def _judge(
     candidate = Candidate(mask, ~free[view] & ~letters, letters, 255 - level, thickness)
     height, width = lightness.shape
     nowhere = np.zeros_like(mask)
-    # The window is the region's own, so only the picture's edge counts as an edge.
-    whole = np.ones((mask.shape[0] + 4, mask.shape[1] + 4), bool)
-    inside = whole[2:-2, 2:-2].copy()
-    if window.y0 == 0:
-        inside[0] = False
-    if window.x0 == 0:
-        inside[:, 0] = False
-    if window.y1 == height:
-        inside[-1] = False
-    if window.x1 == width:
-        inside[:, -1] = False
+    # The window was made for the region, so only the picture's edge counts as an edge.
+    inside = np.ones_like(mask)
+    inside[0] &= window.y0 > 0
+    inside[:, 0] &= window.x0 > 0
+    inside[-1] &= window.y1 < height
+    inside[:, -1] &= window.x1 < width
     evidence = weigh(candidate, difference, text.box, inside, nowhere, letters)
     if evidence is None:
         return None
