@@ -15,6 +15,26 @@ PROGRESS = ("auto", "bar", "plain", "json", "none")
 _LABEL = 6
 
 
+class ReaderGone(Exception):
+    """``animegen ... | head``: a pipe was closed at its other end."""
+
+
+def write(stream: TextIO, text: str) -> None:
+    """Print a line now; a name that the terminal's encoding lacks is shown with escapes, not refused.
+
+    Raises:
+        ReaderGone: Nobody reads any more. (A BrokenPipeError would be answered by click, with exit code 1.)
+    """
+    try:
+        try:
+            print(text, file=stream, flush=True)
+        except UnicodeEncodeError:
+            encoding = stream.encoding or "ascii"
+            print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except BrokenPipeError:
+        raise ReaderGone from None
+
+
 @dataclass
 class Console:
     """How the user wants to be told things.
@@ -51,7 +71,7 @@ class Console:
 
     def line(self, text: str) -> None:
         """A bare line on standard error."""
-        print(text, file=sys.stderr, flush=True)
+        write(sys.stderr, text)
 
     def event(self, name: str, **facts: Any) -> None:
         """A JSON line on standard error, for ``--progress json``."""
@@ -70,11 +90,11 @@ class Console:
     def document(self, value: Any) -> None:
         """The one JSON document of a command."""
         self.answered = True
-        print(json.dumps(value, indent=2, ensure_ascii=False, default=str), flush=True)
+        write(sys.stdout, json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
     def text(self, text: str) -> None:
         """A line of the result, on standard output."""
-        print(text, flush=True)
+        write(sys.stdout, text)
 
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Columns on standard output, the last one as long as it likes."""

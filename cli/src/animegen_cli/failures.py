@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from animegen.errors import AnimeGenError, InterruptedRun, did_you_mean
-from animegen_cli.console import Console
+from animegen_cli.console import Console, ReaderGone
 
 BUG = 1
 USAGE = 2
@@ -35,12 +35,8 @@ def guarded(console: Console, args: Sequence[str], work: Callable[[], Any]) -> i
         return _show(console, *_usage(error), USAGE if isinstance(error, click.UsageError) else error.exit_code)
     except AnimeGenError as error:
         return _show(console, error.message, error.hints, error.exit_code)
-    except BrokenPipeError:
+    except (ReaderGone, BrokenPipeError):
         return _reader_gone()
-    except SystemExit as stop:
-        if isinstance(stop.__context__, BrokenPipeError):  # click has seen it first
-            return _reader_gone()
-        raise
     except MemoryError:
         return _show(
             console, "out of memory.", ("try smaller pictures, or --size WIDTHxHEIGHT with a smaller size",), 5
@@ -84,7 +80,7 @@ def _show(console: Console, message: str, hints: Sequence[str], code: int) -> in
             console.document(
                 {"status": "stopped" if code == 130 else "failed", "error": message, "hints": hints, "exit_code": code}
             )
-    except BrokenPipeError:
+    except ReaderGone:
         return _reader_gone()
     return code
 

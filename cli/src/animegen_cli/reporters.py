@@ -46,6 +46,9 @@ class NotesReporter(Reporter):
     def close(self) -> None:
         """Leave a clean line behind, however the run ended."""
 
+    def counted(self, done: int, name: str) -> None:
+        """`done` of nobody knows how many, the last of them called `name`."""
+
     def plan(self, lines: Sequence[tuple[str, str]]) -> None:
         for label, text in lines:
             self.console.say(label, text)
@@ -70,6 +73,12 @@ class LineReporter(NotesReporter):
         if now - self.told >= _EVERY:
             self.told = now
             self.console.line(f"{self.head} {done}/{total} {unit}")
+
+    def counted(self, done: int, name: str) -> None:
+        now = time.monotonic()
+        if now - self.told >= _EVERY:
+            self.told = now
+            self.console.line(f"{self.head} {done}  {name}")
 
     def finished(self, name: str, summary: str, seconds: float, cached: bool) -> None:
         spent = "made before" if cached else duration(seconds)
@@ -97,6 +106,9 @@ class BarReporter(LineReporter):
             self._drop_bar()
             self._bar, self._of = self._new_bar(total, unit), (total, unit)
         self._bar.update(done - self._bar.n)
+
+    def counted(self, done: int, name: str) -> None:
+        in_place(f"{self.head} {done}  {name} ...")
 
     def _new_bar(self, total: int, unit: str) -> Any:
         from tqdm import tqdm
@@ -146,6 +158,12 @@ class JsonReporter(NotesReporter):
         if done >= total or now - self.told >= _EVENTS_EVERY:
             self.told = now
             self.console.event("progress", stage=self.stage, done=done, total=total, unit=unit)
+
+    def counted(self, done: int, name: str) -> None:
+        now = time.monotonic()
+        if now - self.told >= _EVENTS_EVERY:
+            self.told = now
+            self.console.event("progress", stage=self.stage, done=done, total=None, page=name)
 
     def finished(self, name: str, summary: str, seconds: float, cached: bool) -> None:
         self.console.event("finished", stage=name, summary=summary, seconds=round(seconds, 3), cached=cached)
