@@ -17,7 +17,7 @@ from animegen.media import Box, Region
 from animegen_manga.order import reading_order
 from animegen_manga.panels.cell import Cell
 from animegen_manga.panels.edges import Ruler
-from animegen_manga.panels.evidence import evidence, likeness
+from animegen_manga.panels.evidence import PAPER, evidence, likeness
 from animegen_manga.panels.split import Splitter
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _cells(image: Image, colour: NDArray[np.uint8], boxes: list[Box], threshold:
     ruler = Ruler(short, max(1, round(0.0025 * short)))
     maps = evidence(likeness(image, colour), ruler.reach, 0.04 * short, boxes)
     page = Cell(np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64))
-    return Splitter(maps, ruler, threshold).split(page)
+    return Splitter(maps, ruler, threshold).panels(page)
 
 
 def _backgrounds(image: Image, wanted: Background) -> list[NDArray[np.uint8]]:
@@ -91,12 +91,9 @@ def _backgrounds(image: Image, wanted: Background) -> list[NDArray[np.uint8]]:
     ring = np.concatenate(
         [part.reshape(-1, 3) for part in (image[:rim], image[-rim:], image[:, :rim], image[:, -rim:])]
     )
-    bins = ring.astype(np.int32) >> 4
-    keys = (bins[:, 0] << 8) | (bins[:, 1] << 4) | bins[:, 2]
-    values, counts = np.unique(keys, return_counts=True)
-    mode = np.rint(ring[keys == values[counts.argmax()]].mean(0)).astype(np.uint8)
-    share = counts.max() / len(keys)
-    if share < 0.35:  # panels run off the page on most sides: the rim says nothing
+    mode = np.median(ring, axis=0).astype(np.uint8)
+    share = (255 - likeness(ring[None], mode) < PAPER).mean()
+    if share < 0.5:  # panels run off the page on most sides: the rim says nothing
         return [white]
     if mode.min() > 200:  # paper, yellowed or grey
         return [mode]

@@ -34,16 +34,17 @@ class Splitter:
     ruler: Ruler
     threshold: float
 
+    def panels(self, page: Cell) -> list[Cell]:
+        """The panels of a page: by flooding the gutters where that is clear, and by cuts."""
+        islands = self.islands(page, solid=0.95)
+        return [panel for island in islands for panel in self.split(island)]
+
     def split(self, cell: Cell, depth: int = 0) -> list[Cell]:
-        """The panels in a part of the page."""
+        """The panels in a part of the page, by cuts; parts that no cut reaches are flooded again."""
         parts = self.best(cell) if depth < _DEEPEST else []
-        if not parts:
-            return [cell] if depth else self.islands(cell)
-        leaves = []
-        for part in parts:
-            found = self.split(part, depth + 1)
-            leaves += self.islands(part) if len(found) == 1 and found[0] is part else found
-        return leaves
+        if parts:
+            return [panel for part in parts for panel in self.split(part, depth + 1)]
+        return self.islands(cell, solid=0.85) if depth else [cell]
 
     def best(self, cell: Cell) -> list[Cell]:
         """The parts that the best cut leaves: two panels, or one without a margin; empty where there is none."""
@@ -86,8 +87,15 @@ class Splitter:
             return True
         return share < (0.1 if thickness < 0.1 else 0.05 if thickness < 0.2 else 0.02)
 
-    def islands(self, cell: Cell) -> list[Cell]:
-        """Panels that no straight cut reaches (laid out as a pinwheel): filled shapes with paper all around."""
+    def islands(self, cell: Cell, *, solid: float) -> list[Cell]:
+        """Upright rectangles with paper all around, or the cell itself where its ink is not all in such.
+
+        Straight cuts do not reach panels laid out as a pinwheel; flooding does, as long as nothing bridges a gutter.
+
+        Args:
+            cell: Part of the page.
+            solid: Share of its bounding box that a rectangle fills.
+        """
         paper = self.maps[0].paper
         x0, y0, x1, y1 = (round(v) for v in cell.bounds)
         ground = paper[y0:y1, x0:x1]
@@ -95,16 +103,17 @@ class Splitter:
             return [cell]
         mask = cv2.copyMakeBorder(ground.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
         outside = cv2.connectedComponents(mask, connectivity=4)[1]
-        solid = (outside != outside[0, 0]).astype(np.uint8)[1:-1, 1:-1]
-        solid = cv2.morphologyEx(solid, cv2.MORPH_OPEN, np.ones((2 * self.ruler.reach + 1,) * 2, np.uint8))
-        _, _, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=4)
-        found = []
+        shapes = (outside != outside[0, 0]).astype(np.uint8)[1:-1, 1:-1]
+        shapes = cv2.morphologyEx(shapes, cv2.MORPH_OPEN, np.ones((2 * self.ruler.reach + 1,) * 2, np.uint8))
+        _, _, stats, _ = cv2.connectedComponentsWithStats(shapes, connectivity=4)
+        found, filled = [], 0
         for left, top, width, height, area in stats[1:]:
-            if min(width, height) >= 2 * self.ruler.narrowest and area >= 0.85 * width * height:
+            if min(width, height) >= 2 * self.ruler.narrowest and area >= solid * width * height:
                 x, y = x0 + float(left), y0 + float(top)
                 corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height]]
-                found.append(Cell(np.array(corners), (0.8, 0.8, 0.8, 0.8)))
-        if len(found) < 2 or sum(part.area for part in found) < 0.6 * cell.area:
+                found.append(Cell(np.array(corners), (0.9, 0.9, 0.9, 0.9)))
+                filled += int(area)
+        if len(found) < 2 or filled < 0.9 * stats[1:, cv2.CC_STAT_AREA].sum():
             return [cell]
         return found
 
