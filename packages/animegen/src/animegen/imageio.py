@@ -2,8 +2,7 @@
 
 Pillow decodes: it refuses a truncated file, where OpenCV (depending on its version) hands back half a
 picture, and it knows palettes, transparency and CMYK. OpenCV decodes what has 16 bits per channel, which
-Pillow cuts down without rounding, and encodes, because it can be told the PNG filter (two thirds of Pillow's
-time for a smaller file).
+Pillow cuts down without rounding, and encodes, because it can be told the PNG filter (half of Pillow's time).
 
 Transparent pixels are laid on white paper. Colour profiles are not applied.
 """
@@ -100,7 +99,11 @@ def image_size(path: str | Path, *, role: str = "") -> tuple[int, int]:
     data = _read_bytes(path, role)
     header = open_header(data, str(path), role)
     width, height = header.size
-    return (height, width) if _orientation(header) >= 5 else (width, height)
+    orientation = _orientation(header)
+    if header.format == "TIFF":  # newer releases of Pillow turn the size at once, older ones on decoding
+        tags = header.tag_v2
+        width, height, orientation = tags[256], tags[257], tags.get(274, 1)
+    return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
 
 
 def write_image(path: str | Path, image: Image, *, level: int = 1, quality: int = 95) -> None:
@@ -109,7 +112,7 @@ def write_image(path: str | Path, image: Image, *, level: int = 1, quality: int 
     Args:
         path: Ends in .png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff or .avif. Missing folders are made.
         image: The picture.
-        level: How hard PNG is compressed, 0 .. 9; the default is the fastest that is still small.
+        level: How hard PNG is compressed, 0 .. 9; 1 is made for speed, 4 saves a third on black and white.
         quality: Of JPEG, WebP and AVIF, 1 .. 100; 100 makes WebP lossless.
 
     Raises:
@@ -152,10 +155,10 @@ def _encode(suffix: str, bgr: Any, level: int, quality: int) -> bytes:
     if suffix == ".png":
         flags = [cv2.IMWRITE_PNG_COMPRESSION, level]
         if level == 1 and hasattr(cv2, "IMWRITE_PNG_FILTER"):
-            # One filter for all rows and run lengths only: on drawn panels 2/3 of the time of zlib's level 1
-            # with a filter chosen row by row, and a smaller file.
+            # One filter for all rows and run lengths only. On coloured panels this takes 0.55 times as long to
+            # write as zlib's own level 1 and is as small; on grey ones it is 1.6 times as large.
             flags += [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-            flags += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_PAETH]
+            flags += [cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_FILTER_UP]
     elif suffix in (".jpg", ".jpeg"):
         flags = [cv2.IMWRITE_JPEG_QUALITY, quality]
         if hasattr(cv2, "IMWRITE_JPEG_SAMPLING_FACTOR"):  # coloured lines fray when colour is halved
@@ -327,7 +330,7 @@ def _decode_pillow(header: Any) -> tuple[Any, Any]:
     if header.has_transparency_data:
         rgba = np.array(header.convert("RGBA"))
         return np.ascontiguousarray(rgba[..., :3]), rgba[..., 3]
-    return np.array(header.convert("RGB")), None
+    return np.array(header if header.mode == "RGB" else header.convert("RGB")), None
 
 
 def _decode_deep(data: bytes) -> tuple[Any, Any]:

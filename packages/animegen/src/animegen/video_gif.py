@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
+import math
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import av
+import av.error
 import av.filter
+import numpy as np
 
-from animegen.video_read import VideoReader
-from animegen.video_write import LOSSLESS, Codec, encode, muxer, picture
+from animegen.video_write import Codec, muxer, picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from fractions import Fraction
     from pathlib import Path
 
     from animegen.media import Image
@@ -29,7 +32,7 @@ def write_gif(
     comment: str = "",
     warn: Callable[[str], None] | None = None,
 ) -> None:
-    """Write `frames` to `path` in two passes; they wait in a lossless file beside it meanwhile.
+    """Write `frames` to `path` in two passes; they wait in a raw file beside it meanwhile.
 
     Args:
         path: The file.
@@ -45,17 +48,13 @@ def write_gif(
     first = next(frames)
     size = (first.shape[1], first.shape[0])
     kept = (frame for index, frame in enumerate(chain([first], frames)) if index % every == 0)
-    spool = path.with_suffix(".mkv")
+    spool = path.with_suffix(".rgb")
     try:
-        maker = _Filter("palettegen", "stats_mode=full", size, rate)
-        encode(spool, _tap(kept, maker), rate, LOSSLESS)
-        palette = maker.finish()[0]
+        palette = _palette(kept, spool, size, rate)
+        # Ordered dots stand still while a clip plays, and repeat, which GIF packs well; error diffusion crawls.
+        painter = _Filter("paletteuse", "dither=bayer:bayer_scale=5:diff_mode=rectangle", size, rate, palette)
         with muxer(path, size, rate, _GIF) as put:
-            painter = _Filter("paletteuse", "dither=sierra2_4a:diff_mode=rectangle", size, rate, palette)
-            for frame in VideoReader(spool):
-                for painted in painter.put(frame):
-                    put(painted)
-            for painted in painter.finish():
+            for painted in painter.paint(_spooled(spool, first.shape)):
                 put(painted)
     finally:
         spool.unlink(missing_ok=True)
@@ -63,10 +62,20 @@ def write_gif(
         _add_comment(path, comment)
 
 
-def _tap(frames: Iterator[Image], maker: _Filter) -> Iterator[Image]:
-    for frame in frames:
-        maker.put(frame)
-        yield frame
+def _palette(frames: Iterator[Image], spool: Path, size: tuple[int, int], rate: Fraction) -> Any:
+    """The 256 colours of all `frames`, which are written to `spool` on the way."""
+    maker = _Filter("palettegen", "stats_mode=full", size, rate)
+    with spool.open("wb") as file:
+        for frame in frames:
+            maker.put(frame)
+            file.write(frame.tobytes())
+    return maker.finish()[0]
+
+
+def _spooled(spool: Path, shape: tuple[int, ...]) -> Iterator[Image]:
+    with spool.open("rb") as file:
+        while data := file.read(math.prod(shape)):
+            yield np.frombuffer(data, np.uint8).reshape(shape)
 
 
 class _Filter:
@@ -103,6 +112,12 @@ class _Filter:
         self._count += 1
         self._source.push(rgb)
         return self._ready()
+
+    def paint(self, frames: Iterator[Image]) -> Iterator[Any]:
+        """All pictures that come of `frames`."""
+        for frame in frames:
+            yield from self.put(frame)
+        yield from self.finish()
 
     def finish(self) -> list[Any]:
         """Say that no frame follows; gives the last pictures."""

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 _DEMUXERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,flv,mpeg,mpegts,mpegvideo,h264,hevc,ogg,asf,ivf,nut"
 _OPTIONS = {"format_whitelist": _DEMUXERS, "protocol_whitelist": "file"}
 _READABLE = "MP4, MOV, MKV, WebM, AVI, GIF, animated WebP and PNG, and folders of PNGs are read."
-_UNSPECIFIED = 2  # in ITU-T H.273
+_MATRICES = {  # by their number in ITU-T H.273
+    1: Colorspace.ITU709,
+    4: Colorspace.FCC,
+    5: Colorspace.ITU601,
+    6: Colorspace.ITU601,
+    7: Colorspace.SMPTE240M,
+}
 
 
 class VideoReader:
@@ -57,9 +63,8 @@ class VideoReader:
         self.path = Path(path)
         self._role = role
         self._running: list[Generator[Image, None, None]] = []
-        self._folder: FrameFolder | None = None
         self._animated = False
-        head = self._head()
+        self._folder, head = self._look()
         if self._folder is not None:
             if fps is None:
                 raise InputError(
@@ -101,11 +106,11 @@ class VideoReader:
         self._running.append(frames)
         return frames
 
-    def _head(self) -> bytes:
+    def _look(self) -> tuple[FrameFolder | None, bytes]:
+        """The folder, or the first bytes of the file."""
         try:
             if self.path.is_dir():
-                self._folder = FrameFolder(self.path)
-                return b""
+                return FrameFolder(self.path), b""
             with self.path.open("rb") as file:
                 head = file.read(64)
         except FileNotFoundError:
@@ -115,7 +120,7 @@ class VideoReader:
             raise InputError(f"{self.path} cannot be read: {reason}.") from error
         if not head:
             raise self._unreadable("0 bytes")
-        return head
+        return None, head
 
     def _unreadable(self, why: str) -> InputError:
         named = f"it was named as {self._role}; " if self._role else ""
@@ -182,16 +187,21 @@ class VideoReader:
 
 def _rgb(frame: Any) -> Image:
     """RGB by the matrix the frame names; without a name, BT.709 for what is larger than standard television."""
-    unnamed = frame.colorspace == _UNSPECIFIED and (frame.width > 1024 or frame.height > 576)
-    matrix = {"src_colorspace": Colorspace.ITU709} if unnamed else {}
     rotation = getattr(frame, "rotation", 0)
     if frame.format.name.startswith(("yuv4", "yuvj4")):
+        large = frame.width > 1024 or frame.height > 576
+        matrix = _MATRICES.get(frame.colorspace, Colorspace.ITU709 if large else Colorspace.ITU601)
+        whole = frame.color_range == ColorRange.JPEG or frame.format.name.startswith("yuvj")
+        meant = {"src_colorspace": matrix, "src_color_range": ColorRange.JPEG if whole else ColorRange.MPEG}
         # Colour first goes to full size by cubic interpolation: the direct way repeats it among 2 × 2 pixels,
         # which costs 7 dB along drawn lines.
-        full = "yuvj444p" if frame.color_range == ColorRange.JPEG else "yuv444p"
-        frame = frame.reformat(format=full, interpolation="BICUBIC")
-    rgb = frame.reformat(format="rgb24", dst_color_range=ColorRange.JPEG, **matrix).to_ndarray()
-    return np.ascontiguousarray(np.rot90(rgb, round(rotation / 90) % 4))
+        same = {"dst_colorspace": matrix, "dst_color_range": meant["src_color_range"]}
+        full = "yuvj444p" if frame.format.name.startswith("yuvj") else "yuv444p"
+        frame = frame.reformat(format=full, interpolation="BICUBIC", **meant, **same)
+        frame = frame.reformat(format="rgb24", dst_color_range=ColorRange.JPEG, **meant)
+    else:
+        frame = frame.reformat(format="rgb24")
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(), round(rotation / 90) % 4))
 
 
 def _delays(header: Any, data: bytes) -> list[Fraction]:
