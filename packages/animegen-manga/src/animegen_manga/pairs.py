@@ -149,7 +149,7 @@ def select_pairs(
 
 
 def thumbnail(image: Image, text_boxes: Sequence[Box] = ()) -> NDArray[np.float32]:
-    """Small grey picture of a panel, lettering replaced by the mean around it: (128, 128) in [0, 1]."""
+    """Small grey picture of a panel, lettering replaced by the ground it stands on: (128, 128) in [0, 1]."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     for box in text_boxes:
         inside = box.clip(grey.shape[1], grey.shape[0])
@@ -158,7 +158,7 @@ def thumbnail(image: Image, text_boxes: Sequence[Box] = ()) -> NDArray[np.float3
             ring = Box(inside.x0 - margin, inside.y0 - margin, inside.x1 + margin, inside.y1 + margin)
             ring = ring.clip(grey.shape[1], grey.shape[0])
             around = grey[ring.y0 : ring.y1, ring.x0 : ring.x1]
-            grey[inside.y0 : inside.y1, inside.x0 : inside.x1] = round(float(around.mean()))
+            grey[inside.y0 : inside.y1, inside.x0 : inside.x1] = round(float(np.median(around)))
     small = cv2.resize(grey, (THUMBNAIL, THUMBNAIL), interpolation=cv2.INTER_AREA)
     return np.asarray(small / np.float32(255), np.float32)
 
