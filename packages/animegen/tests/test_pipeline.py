@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import animegen
-from animegen import Box, DetectorSpec, InterpolatorSpec, Panel, PanelPair, Region, StageSpec, hookimpl, option
+from animegen import Box, DetectorSpec, InterpolatorSpec, Needs, Panel, PanelPair, Region, StageSpec, hookimpl, option
 from animegen.errors import InputError, InterruptedRun, MissingError, ResourceError, StageError, UsageError
 from animegen.pipeline import Pipeline, recorded_layers
 from animegen.progress import Reporter
@@ -59,6 +59,12 @@ class Mix(Base):
         self.context.warn("mixed, not drawn")
         mixed = [first + (last.astype(float) - first) * time for time in times]
         return np.rint(np.array(mixed)).astype(np.uint8).reshape(len(times), *first.shape)
+
+
+class Eights(Mix):
+    def __call__(self, first, last, times, **call):
+        assert first.shape[0] % 8 == first.shape[1] % 8 == 0
+        return super().__call__(first, last, times, **call)
 
 
 class MixSequence(Mix):
@@ -121,6 +127,7 @@ class Toys:
         return [
             InterpolatorSpec("mix", f"{HERE}:Mix", "Mixes."),
             InterpolatorSpec("mix-sequence", f"{HERE}:MixSequence", "Mixes a sequence."),
+            InterpolatorSpec("eights", f"{HERE}:Eights", "Sizes of eights.", needs=Needs(multiple_of=8)),
             InterpolatorSpec("fixed", f"{HERE}:Fixed", "Fixed.", frames=4, uses_prompt=True, uses_seed=True),
             InterpolatorSpec("broken", f"{HERE}:Broken", "Breaks."),
             InterpolatorSpec("absent", f"{HERE}:Nothing", "Is not there."),
@@ -281,6 +288,13 @@ def test_panels_of_different_size_are_fitted_and_restored(registry):
         clip = pipeline(registry, size=mode).run(pair((31, 53), (80, 40)))
         assert clip.array().shape == (5, 31, 53, 3)
     assert pipeline(registry, size="24x18").run(pair()).array().shape == (5, 18, 24, 3)
+
+
+def test_sizes_are_padded_for_a_stage_and_cropped_again(registry):
+    plain = pipeline(registry, upsampler="mix", factor=2).run(pair((13, 21)))
+    for roles in ({"interpolator": "eights"}, {"upsampler": "eights"}):
+        padded = pipeline(registry, **{"upsampler": "mix", "factor": 2, **roles}).run(pair((13, 21)))
+        np.testing.assert_array_equal(padded.array(), plain.array())
 
 
 def test_balloons_can_be_kept_by_number(registry):

@@ -19,9 +19,9 @@ def check_image(stage: str, value: Any, like: Image) -> Image:
     return image
 
 
-def check_frames(stage: str, value: Any, count: int, like: Image) -> Frames:
-    """`value` if it is `count` frames of the size of `like`."""
-    frames: Frames = _check_array(stage, value, (count, *like.shape))
+def check_frames(stage: str, value: Any, count: int, shape: tuple[int, ...]) -> Frames:
+    """`value` if it is `count` frames of `shape` (H, W, 3)."""
+    frames: Frames = _check_array(stage, value, (count, *shape))
     return frames
 
 

@@ -226,7 +226,14 @@ class Job:
         assert self.result is not None
         record = self._begin("upsample", choice)
         before = self.result
-        work = partial(_upsample, choice.stage.full_name, before, self.run.factor, self._session.reporter.progress)
+        work = partial(
+            _upsample,
+            choice.stage.full_name,
+            choice.stage.spec.needs.multiple_of,
+            before,
+            self.run.factor,
+            self._session.reporter.progress,
+        )
         self.result = self._session.make(choice, record, [before.digest], work, factor=self.run.factor)
         self.entries["upsample"].append(self.result)
         return f"{len(before)} > {len(self.result)} frames"
@@ -315,13 +322,14 @@ def _interpolate(
     if wanted:
         with Unchanged(name, first, last):
             frames = stage(first, last, [times[index] for index in wanted], **call)
-        for index, frame in zip(wanted, check_frames(name, frames, len(wanted), first), strict=True):
+        for index, frame in zip(wanted, check_frames(name, frames, len(wanted), first.shape), strict=True):
             writer.put(index, frame)
     return {}
 
 
 def _upsample(
     name: str,
+    multiple_of: int,
     before: Entry,
     factor: int,
     progress: Callable[[int, int, str], None],
@@ -333,7 +341,7 @@ def _upsample(
     while done < gaps and all(writer.has(done * factor + step) for step in range(factor)):
         done += 1
     loaders = [partial(before.load, index) for index in range(done, len(before))]
-    filled = fill_gaps(name, stage, loaders, times_between(factor))
+    filled = fill_gaps(name, stage, loaders, times_between(factor), multiple_of=multiple_of)
     for gap, frames in enumerate(filled, start=done):
         writer.put(gap * factor, before.load(gap))
         for step, frame in enumerate(frames, start=1):

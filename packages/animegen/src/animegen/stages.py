@@ -140,7 +140,7 @@ class Context(Protocol):
     """What the pipeline lends a stage for as long as the stage lives."""
 
     devices: tuple[str, ...]
-    """Devices the user allows, most wanted first: ``("cpu",)``, ``("cuda:0", "cuda:1")``."""
+    """Devices the user allows, most wanted first: ``("cuda:0", "cuda:1")``; ``("auto",)`` leaves it to the stage."""
     dtype: str
     """``auto``, ``float32``, ``float16`` or ``bfloat16``."""
 
@@ -192,7 +192,8 @@ class Interpolator(Protocol):
         """One frame for each of `times`, ascending in [0, 1], at the size of `first` and `last`.
 
         A stage with a fixed count is always called with that many evenly spaced times, 0 and 1 included.
-        A stage for any time is called with the times strictly between 0 and 1: the core copies the ends.
+        A stage for any time is called with times strictly between 0 and 1 (perhaps with none): the core copies the
+        ends. What it draws for a time must not depend on the other times asked for, so that a killed run can go on.
         """
         ...
 
