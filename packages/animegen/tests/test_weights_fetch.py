@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -219,6 +222,14 @@ def test_connections_that_bring_nothing_are_given_up(store: WeightStore, server:
     assert server.ranges() == [f"bytes={15 * CHUNK}-"], "a second call goes on from there"
 
 
+def test_a_trickle_is_given_up_in_the_end(tmp_path: Path, server: Server) -> None:
+    server.answers["/net.pt"] = [broken_after(CHUNK)]
+    store = WeightStore(tmp_path, patience=Patience(most=4, sleep=lambda _: None), environ={})
+
+    with pytest.raises(MissingError, match=r"gave up after 4 attempts.*262 kB are kept"):
+        store.fetch("demo", record(f"{server.url}/net.pt"))
+
+
 def test_interrupted_by_the_user_it_can_be_continued(store: WeightStore, server: Server) -> None:
     server.answers["/net.pt"] = [whole()]
     weight = record(f"{server.url}/net.pt")
@@ -257,6 +268,15 @@ def test_a_seam_that_does_not_fit_is_fetched_once_more(store: WeightStore, serve
 
     assert store.fetch("demo", record(f"{server.url}/net.pt")).path.read_bytes() == DATA
     assert server.ranges() == [None, f"bytes={30 * CHUNK}-", None]
+
+
+def test_wrong_bytes_that_never_come_in_one_go_are_given_up(store: WeightStore, server: Server) -> None:
+    wrong = b"x" * len(DATA)
+    server.answers["/net.pt"] = [broken_after(40 * CHUNK, wrong), whole(wrong)] * 10
+
+    with pytest.raises(MissingError, match="wrong bytes, deleted"):
+        store.fetch("demo", record(f"{server.url}/net.pt"))
+    assert len(server.seen) == 4
 
 
 def test_wrong_bytes_are_deleted_and_both_digests_are_told(store: WeightStore, server: Server) -> None:
@@ -455,6 +475,65 @@ def test_a_full_disk_is_told_before_anything_is_fetched(
     assert store.status("demo", record()).state == "absent"
 
 
+def test_a_disk_that_fills_up_keeps_what_came(
+    store: WeightStore, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import animegen.weights_fetch as module
+
+    server.answers["/net.pt"] = [whole()]
+    write = module._Sink.write
+
+    def fill_up(sink: Any, data: bytes) -> int:
+        if sink.done > 1_000_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(sink, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module._Sink, "write", fill_up)
+        with pytest.raises(ResourceError, match="is full") as caught:
+            store.fetch("demo", record(f"{server.url}/net.pt"))
+    assert "ANIMEGEN_HOME" in caught.value.hints[0]
+    assert store.fetch("demo", record(f"{server.url}/net.pt")).state == "verified"
+    assert server.ranges() == [None, f"bytes={16 * CHUNK}-"]
+
+
+def test_a_process_that_is_killed_leaves_what_it_had(store: WeightStore, server: Server) -> None:
+    reached, go = threading.Event(), threading.Event()
+
+    def stop_half_way(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(DATA)))
+        handler.end_headers()
+        handler.wfile.write(DATA[: 40 * CHUNK])
+        handler.wfile.flush()
+        reached.set()
+        go.wait(20)
+
+    server.answers["/net.pt"] = [stop_half_way, whole()]
+    url = f"{server.url}/net.pt"
+    code = f"""
+from pathlib import Path
+from animegen.stages import Weight
+from animegen.weights import WeightStore
+weight = Weight("net.pt", ({url!r},), "MIT", sha256={SHA!r}, size={len(DATA)})
+WeightStore(Path({str(store.home)!r}), environ={{}}).fetch("demo", weight)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code])
+    try:
+        assert reached.wait(20)
+        for _ in range(400):
+            if store.status("demo", record(url)).size >= 40 * CHUNK:
+                break
+            time.sleep(0.02)
+    finally:
+        process.kill()
+        process.wait(10)
+        go.set()
+
+    assert store.fetch("demo", record(url)).path.read_bytes() == DATA
+    assert server.ranges() == [None, f"bytes={40 * CHUNK}-"]
+
+
 @pytest.mark.parametrize("variable", ["ANIMEGEN_OFFLINE", "HF_HUB_OFFLINE"])
 def test_offline_means_offline(tmp_path: Path, server: Server, variable: str) -> None:
     store = WeightStore(tmp_path, environ={variable: "1"})
@@ -595,6 +674,17 @@ def test_a_hub_that_cannot_be_reached_is_told(
     with pytest.raises(MissingError, match="gave up after 3 attempts"):
         store.fetch("demo", record("hf://someone/nets/net.pt"))
     assert len(waits) == 2
+
+
+def test_a_hub_library_that_is_set_offline_is_told(store: WeightStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OfflineModeIsEnabled("offline")
+
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", refuse)
+    with pytest.raises(MissingError, match="set to be offline"):
+        store.fetch("demo", record("hf://someone/nets/net.pt"))
 
 
 def test_what_the_hub_does_not_have_is_told(store: WeightStore, hub: Server) -> None:

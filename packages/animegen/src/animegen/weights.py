@@ -259,6 +259,7 @@ class WeightStore:
         )
 
     def _download_from(self, url: str, part: Part, own: Path, weight: Weight, progress: Progress) -> WeightStatus:
+        again = False
         while True:
             joined = fetch(
                 url,
@@ -272,8 +273,9 @@ class WeightStore:
                 return self._settle(part, own, weight, public(url), progress)
             except PlaceFailed:
                 # Bytes of two transfers may not fit together; those of one that starts at zero do.
-                if not joined:
+                if again or not joined:
                     raise
+                again = True
 
     def _settle(self, part: Part, own: Path, weight: Weight, source: str, progress: Progress) -> WeightStatus:
         """Verify what has arrived and put it in its place; wrong bytes are deleted."""

@@ -19,6 +19,7 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -51,6 +52,7 @@ class Patience:
 
     Attributes:
         tries: Attempts in a row that bring nothing new; any byte that arrives starts the count again.
+        most: Attempts in all, whatever they bring.
         first_wait: Seconds before the second attempt; doubled each time.
         longest_wait: Most seconds between two attempts.
         longest_retry_after: Most seconds a server may ask for (Retry-After) before it is given up.
@@ -59,6 +61,7 @@ class Patience:
     """
 
     tries: int = 5
+    most: int = 100
     first_wait: float = 1.0
     longest_wait: float = 30.0
     longest_retry_after: float = 120.0
@@ -195,7 +198,7 @@ def fetch(
     begun = part.size > 0
     attempt = _from_hub if url.startswith("hf://") else _over_http
     failures = 0
-    while True:
+    for number in count(1):
         before = part.size
         try:
             attempt(url, part, size, patience, progress)
@@ -203,8 +206,8 @@ def fetch(
         except _Later as trouble:
             failures = 1 if part.size > before else failures + 1
             begun = True
-            if failures >= patience.tries:
-                raise PlaceFailed(f"{trouble}; gave up after {failures} attempts in a row") from None
+            if failures >= patience.tries or number >= patience.most:
+                raise PlaceFailed(f"{trouble}; gave up after {number} attempts") from None
             wait = min(patience.first_wait * 2.0 ** (failures - 1), patience.longest_wait)
             if trouble.wait is not None:
                 if trouble.wait > patience.longest_retry_after:
@@ -218,6 +221,7 @@ def fetch(
                     hint="set ANIMEGEN_HOME to a folder on a larger disk; what has arrived is kept",
                 ) from None
             raise
+    raise AssertionError  # the count never ends
 
 
 def _over_http(
@@ -373,6 +377,8 @@ def _from_hub(url: str, part: Part, size: int | None, patience: Patience, progre
         if status in _BUSY:
             raise _Later(str(status), _retry_after(error.response.headers.get("Retry-After", ""))) from None
         raise PlaceFailed(f"not found ({type(error).__name__})" if status in (401, 404) else f"{status}") from None
+    except ConnectionError:  # the library's own word for: told to stay offline, by a variable we do not know
+        raise PlaceFailed("the hub's library is set to be offline") from None
     except Exception as error:
         # The library's HTTP client differs between its versions, and its errors have no base of the library's.
         if type(error).__module__.partition(".")[0] in ("httpx", "httpx2", "httpcore", "requests"):
