@@ -205,9 +205,7 @@ def test_sizes_are_multiples_where_the_record_asks_for_them() -> None:
 
     findings = check_stage(stage_of("interpolator", strict, needs=Needs(multiple_of=8)))
     assert not failed(findings)
-    assert seen == {(40, 56), (8, 8), (37, 53)}
-    (warning,) = [finding.message for finding in findings if finding.level == "warning"]
-    assert "refuses 53 × 37: raised ValueError: not a multiple of 8 (tests/test_contract.py:" in warning
+    assert seen == {(40, 56), (8, 8)}
 
 
 def test_a_declared_seed_that_changes_nothing_is_a_warning() -> None:

@@ -325,7 +325,7 @@ def test_python_call_takes_paths_arrays_and_panels(tmp_path):
         animegen.run(image / 255, image)
     with pytest.raises(InputError, match=r"the mask of LAST is"):
         animegen.run(image, image, last_mask=np.zeros((3, 3), bool))
-    with pytest.raises(UsageError, match="unknown option run.sead"):
+    with pytest.raises(UsageError, match=r"unknown option run\.sead"):
         animegen.run(image, image, sead=4)
 
 
