@@ -96,6 +96,11 @@ class Console:
         """A line of the result, on standard output."""
         write(sys.stdout, text)
 
+    def path(self, path: str) -> None:
+        """The path of a result, on standard output; not where a person has just read it on the same terminal."""
+        if self.quiet or not (sys.stdout.isatty() and sys.stderr.isatty()):
+            self.text(path)
+
     def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Columns on standard output, the last one as long as it likes."""
         lines = [list(header), *map(list, rows)]

@@ -12,6 +12,9 @@ from click.shell_completion import CompletionItem
 from animegen.errors import UsageError, did_you_mean
 from animegen_cli.console import PROGRESS, Console
 
+RUN_PREFIX = "run_"
+"""In front of the parameter names of a run's own options, so that they cannot meet a command's own."""
+
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -21,7 +24,25 @@ class Command(click.Command):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.params += common_options()
+        self._common = {parameter.name for parameter in common_options()}
         self.context_settings = {**CONTEXT, **self.context_settings}
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """As click does it, in sections: a command's own options, those of a run, those of every command."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            row = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if row:
+                sections.setdefault(self._section(parameter), []).append(row)
+        for title, rows in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+    def _section(self, parameter: click.Parameter) -> str:
+        name = str(parameter.name)
+        if name in self._common or "--help" in parameter.opts:
+            return "Options of every command"
+        return "How the clip is made" if name.startswith(RUN_PREFIX) else "Options"
 
 
 class Group(click.Group):

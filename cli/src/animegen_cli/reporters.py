@@ -105,6 +105,8 @@ class BarReporter(LineReporter):
         if self._bar is None or self._of != (total, unit) or done < self._bar.n:
             self._drop_bar()
             self._bar, self._of = self._new_bar(total, unit), (total, unit)
+            self._bar.n = done
+            self._bar.refresh()
         self._bar.update(done - self._bar.n)
 
     def counted(self, done: int, name: str) -> None:
@@ -114,7 +116,15 @@ class BarReporter(LineReporter):
         from tqdm import tqdm
 
         shown = "{desc} {bar:20} {n_fmt}/{total_fmt} " + unit + "  {elapsed}, {remaining} to go"
-        bar = tqdm(total=total, desc=self.head, file=sys.stderr, leave=False, bar_format=shown, dynamic_ncols=True)
+        bar = tqdm(
+            total=total,
+            desc=self.head,
+            file=sys.stderr,
+            leave=False,
+            bar_format=shown,
+            dynamic_ncols=True,
+            delay=1e-9,  # do not draw before it knows how far things are
+        )
         bar.start_t -= time.monotonic() - self._begun  # it counts from the step's begin, not from its own
         return bar
 
@@ -185,6 +195,9 @@ class BatchReporter(NotesReporter):
     def pair(self, number: int, name: str) -> None:
         """Pair `number` begins."""
 
+    def waiting(self, finished: int, jobs: int) -> None:
+        """Several processes are at work, and `finished` pairs are finished."""
+
     def outcome(self, number: int, total: int, outcome: Outcome) -> None:
         """One more pair is finished, the `number`-th to be so."""
         said = {"done": duration(outcome.seconds), "skipped": "made before", "failed": "failed"}[outcome.status]
@@ -205,17 +218,25 @@ class BatchErrors(BatchReporter):
 class BatchBar(BatchReporter):
     """As lines, and the present step in place below them."""
 
-    head = ""
+    head = step = ""
+    told = 0.0
 
     def pair(self, number: int, name: str) -> None:
         self.head = f"[{number}/{self.total}] {name}"
         in_place(f"{self.head} ...")
 
     def started(self, number: int, total: int, name: str, detail: str) -> None:
+        self.step = name
         in_place(f"{self.head}  {name}  {detail} ...")
 
     def progress(self, done: int, total: int, unit: str) -> None:
-        in_place(f"{self.head}  {done}/{total} {unit}")
+        now = time.monotonic()
+        if now - self.told >= _EVENTS_EVERY:
+            self.told = now
+            in_place(f"{self.head}  {self.step}  {done}/{total} {unit}")
+
+    def waiting(self, finished: int, jobs: int) -> None:
+        in_place(f"[{finished}/{self.total}] {jobs} processes at work ...")
 
     def outcome(self, number: int, total: int, outcome: Outcome) -> None:
         self.close()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,18 @@ from animegen_cli.console import Console
 
 if TYPE_CHECKING:
     from animegen.clip import Clip
-
     from animegen.registry import Registry
+
+
+def with_free_memory(plan: Sequence[tuple[str, str]], need_mib: int) -> Iterator[tuple[str, str]]:
+    """The plan, with what is free beside what is needed, and a warning where that does not go together."""
+    from animegen_cli.system import memory
+
+    free = memory().free
+    for label, text in plan:
+        yield label, text if label != "need" or free is None else f"{text} ({free // 2**20} MiB free)"
+    if free is not None and need_mib > free // 2**20:
+        yield "note", "this may not fit into memory; a smaller --size or fewer --frames would"
 
 
 def say_plan(console: Console, run_id: str, plan: Sequence[tuple[str, str]]) -> None:
@@ -39,8 +48,8 @@ def say_clip(console: Console, clip: Clip) -> None:
     console.say("again", f"animegen run --from {facts['run_json']}")
     if console.json:
         console.document(facts)
-    elif not (sys.stdout.isatty() and sys.stderr.isatty() and not console.quiet):  # a person has just read it
-        console.text(facts["clip"])
+    else:
+        console.path(facts["clip"])
 
 
 def clip_folder(clip: Clip) -> Path:

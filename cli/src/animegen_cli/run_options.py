@@ -14,32 +14,16 @@ from animegen.options import OptionInfo, describe_options
 from animegen.roles import ROLE_KINDS, ROLES
 from animegen.settings import RunOptions, Settings
 from animegen_cli import complete
+from animegen_cli.group import RUN_PREFIX
 
 SOURCE = "command line"
 F = TypeVar("F", bound=Callable[..., Any])
-_SECTION = "run_"
-"""In front of the parameter names of generated options, so that they cannot meet a command's own."""
 
 
 def run_options(command: F) -> F:
     """Give a command every option of a run, and ``-o``, ``--recipe``, ``--out``, ``--force``."""
     declared = [_option(info) for info in describe_options(RunOptions)]
     shared = [
-        click.option(
-            "--recipe",
-            metavar="NAME",
-            shell_complete=complete.suggests(complete.recipes),
-            help="Named settings, or a .toml file; the best one that works here otherwise.",
-        ),
-        *declared,
-        click.option(
-            "-o",
-            "assignments",
-            metavar="KIND.OPTION=VALUE",
-            multiple=True,
-            shell_complete=complete.suggests(complete.assignments),
-            help="An option of a stage, by kind or by name; animegen plugins show NAME lists them.",
-        ),
         click.option(
             "--out",
             type=click.Path(path_type=Path),
@@ -48,6 +32,22 @@ def run_options(command: F) -> F:
             help="Folder of all runs.",
         ),
         click.option("--force", is_flag=True, help="Make everything anew, whatever earlier runs left."),
+        click.option(
+            "--recipe",
+            "run_recipe",
+            metavar="NAME",
+            shell_complete=complete.suggests(complete.recipes),
+            help="Named settings, or a .toml file; the best one that works here otherwise.",
+        ),
+        *declared,
+        click.option(
+            "-o",
+            "run_assignments",
+            metavar="KIND.OPTION=VALUE",
+            multiple=True,
+            shell_complete=complete.suggests(complete.assignments),
+            help="An option of a stage, by kind or by name; animegen plugins show NAME lists them.",
+        ),
     ]
     for add in reversed(shared):
         command = add(command)
@@ -64,7 +64,7 @@ def _option(info: OptionInfo) -> Callable[[F], F]:
     elif info.choices:
         choices = [(choice, "") for choice in info.choices]
         kwargs["shell_complete"] = complete.suggests(lambda: choices, many=info.many)
-    return click.option(flag, f"{_SECTION}{info.name}", **kwargs)
+    return click.option(flag, f"{RUN_PREFIX}{info.name}", **kwargs)
 
 
 def _stages_and_none(kind: str) -> list[tuple[str, str]]:
@@ -90,10 +90,10 @@ def command_line_layer(values: Mapping[str, Any]) -> ConfigLayer:
     Args:
         values: The parameters of a command made with `run_options`; taken ones are those with a value.
     """
-    tables = {name: dict(table) for name, table in assignments_layer(values["assignments"], SOURCE).tables.items()}
+    tables = {name: dict(table) for name, table in assignments_layer(values["run_assignments"], SOURCE).tables.items()}
     typed: dict[str, Any] = {}
     for info in describe_options(RunOptions):
-        value = values[f"{_SECTION}{info.name}"]
+        value = values[f"{RUN_PREFIX}{info.name}"]
         if value is None or value == ():
             continue
         typed[info.name] = _joined(value) if info.many else value

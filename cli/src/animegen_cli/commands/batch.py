@@ -42,7 +42,7 @@ def batch(
     keep_going: bool,
     resume: bool,
     dry_run: bool,
-    recipe: str | None,
+    run_recipe: str | None,
     out: Path,
     force: bool,
     **values: Any,
@@ -62,7 +62,7 @@ def batch(
 
     items = read_pairs(pairs)[:limit]
     registry, layer = installed(), command_line_layer(values)
-    layers, reason = usual_layers(registry, recipe, layer.tables, source=SOURCE)
+    layers, reason = usual_layers(registry, run_recipe, layer.tables, source=SOURCE)
     reporter = batch_reporter_for(console, len(items))
     told = Warnings(reporter)
     outcomes: list[Outcome] = []
@@ -78,8 +78,10 @@ def batch(
             if jobs == 1:
                 coming = _one_by_one(pipeline, items, reporter.pair, force=force)
             else:
-                coming = in_processes(Job(tuple(layers), out, force), items, min(jobs, len(items)))
-            _gather(console, coming, outcomes, len(items), reporter, keep_going=keep_going)
+                jobs = min(jobs, len(items))
+                coming = in_processes(Job(tuple(layers), out, force), items, jobs)
+                reporter.waiting(0, jobs)
+            _gather(console, coming, outcomes, len(items), reporter, jobs, keep_going=keep_going)
     except KeyboardInterrupt:
         raise InterruptedRun(_stopped(outcomes, items)) from None
     except InterruptedRun as stop:
@@ -96,7 +98,14 @@ def _one_by_one(pipeline: Pipeline, items: Sequence[Item], announce: Any, *, for
 
 
 def _gather(
-    console: Console, coming: Iterator[Outcome], outcomes: list[Outcome], total: int, reporter: Any, *, keep_going: bool
+    console: Console,
+    coming: Iterator[Outcome],
+    outcomes: list[Outcome],
+    total: int,
+    reporter: Any,
+    jobs: int,
+    *,
+    keep_going: bool,
 ) -> None:
     """Tell of each outcome as it comes, and stop at a failed one where that is wanted."""
     from concurrent.futures.process import BrokenProcessPool
@@ -107,9 +116,11 @@ def _gather(
                 outcomes.append(outcome)
                 reporter.outcome(len(outcomes), total, outcome)
                 if outcome.document and not console.json:
-                    console.text(outcome.document["clip"])
+                    console.path(outcome.document["clip"])
                 if outcome.status == "failed" and not keep_going:
                     return
+                if jobs > 1 and len(outcomes) < total:
+                    reporter.waiting(len(outcomes), jobs)
     except BrokenProcessPool:
         raise ResourceError(
             f"a process was killed, most likely for want of memory; {len(outcomes)} of {total} pairs are finished.",

@@ -141,6 +141,8 @@ def _tell(console: Console, summary: ExtractSummary) -> None:
         console.say("failed", f"{name}: {reason}")
     if summary.pairs:
         console.say("next", f"animegen batch {table}")
+    else:
+        console.say("table", str(table))
     if console.json:
         console.document(
             {
@@ -158,7 +160,7 @@ def _tell(console: Console, summary: ExtractSummary) -> None:
             }
         )
     else:
-        console.text(str(table))
+        console.path(str(table))
     if summary.failed and not summary.pages:
         raise InputError("no page could be read.")
     if summary.failed:

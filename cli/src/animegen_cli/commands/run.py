@@ -47,24 +47,25 @@ def run(
     preview: bool,
     resume: bool,
     dry_run: bool,
-    recipe: str | None,
+    run_recipe: str | None,
     out: Path,
     force: bool,
     **values: Any,
 ) -> None:
     """Turn the panels FIRST and LAST into a clip; without them, the bundled sample.
 
-    The clip's path goes to standard output, all else to standard error. Values that are not given come from
-    the environment, animegen.toml and the recipe, in that order; animegen config show lists what holds here.
+    The clip's path goes to standard output, all else to standard error. What is not given comes from the
+    environment, animegen.toml, the recipe, and last the default in [brackets]; animegen config show lists what
+    holds here.
     """
-    _refuse_contradictions(first, last, sample=sample, record=record, recipe=recipe, resume=resume, force=force)
-    from animegen.pipeline import Pipeline
+    _refuse_contradictions(first, last, sample=sample, record=record, recipe=run_recipe, resume=resume, force=force)
+    from animegen.pipeline import Pipeline, memory_need_mib
     from animegen.record import read_record
     from animegen.settings import resolve_settings
     from animegen_cli.environment import installed
     from animegen_cli.preview import preview_layer
     from animegen_cli.reporters import reporter_for
-    from animegen_cli.results import say_better, say_clip, say_plan
+    from animegen_cli.results import say_better, say_clip, say_plan, with_free_memory
 
     document = read_record(record) if record else None
     sources = pairs.gather(
@@ -76,7 +77,7 @@ def run(
         last_mask=last_mask,
     )
     registry, layer = installed(), command_line_layer(values)
-    layers, reason = _layers(registry, layer, recipe, document)
+    layers, reason = _layers(registry, layer, run_recipe, document)
     settings = resolve_settings(registry, layers)
     refuse_idle(layer, settings)
     reporter = reporter_for(console)
@@ -89,7 +90,7 @@ def run(
             layers = [*layers[:-1], preview_layer(settings, pair), layers[-1]]
         with Pipeline(layers=layers, out=out, registry=registry, reporter=reporter, force=force) as pipeline:
             pipeline.reason = reason
-            plan = pipeline.plan(pair)
+            plan = [*with_free_memory(pipeline.plan(pair), memory_need_mib(pipeline.job(pair)))]
             reporter.plan(plan)
             pipeline.check()
             if dry_run:
