@@ -25,7 +25,7 @@ PLACES = Weight(
     purpose="big-lama as its authors trained it on photographs, in the archive IOPaint publishes",
     required=False,
 )
-# The same network and parameters in another archive: the one simple-lama-inpainting itself would download.
+# big-lama once more, in the archive simple-lama-inpainting itself would download: other bytes, another digest.
 SIMPLE_LAMA = Weight(
     file="simple-lama-big-lama.pt",
     urls=("https://github.com/enesmsahin/simple-lama-inpainting/releases/download/v0.1.0/big-lama.pt",),
