@@ -19,8 +19,11 @@ BOTH, ONE, STROKE, BARE = 1.0, 0.85, 0.75, 0.3
 """What a row of a cut is worth: paper between two edges, paper beside one, a drawn line, paper alone."""
 CLOSED = 0.2
 """Taken from a cut for each end that a frame closes: a white bar inside a panel ends there, a gutter goes on."""
-RULED = 0.94
-"""Share of a line without any gutter that must be solid ink to be a frame shared by two panels."""
+RULED, RULED_LONG = 0.94, 0.82
+"""Share of a line without any gutter that must be solid ink to be a frame two panels share; less for a long one, which
+figures cross, and which nobody rules that straight inside a drawing."""
+LONG = 0.55
+"""Share of the page's short side from which a line is long."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,7 @@ class Cut:
         both: Paper with both edges: a drawn gutter.
         cover: Paper or line with either edge.
         paper: Paper.
-        ruled: Solid drawn line.
+        frame: Whether it is a solid drawn line that two panels share.
         anchored: It is a perfect gutter from one end on, as where a balloon lies over the rest.
         plain: The score with ends disregarded, for the border of a margin.
     """
@@ -47,7 +50,7 @@ class Cut:
     both: float
     cover: float
     paper: float
-    ruled: float
+    frame: bool
     anchored: bool
     plain: float
 
@@ -63,7 +66,7 @@ class Cut:
             or (self.cover + self.both >= 1.25 and self.score >= threshold + 0.03)
             or (self.anchored and self.score >= threshold + 0.1)
             or (self.cover >= 0.5 and self.paper >= 0.98)
-            or self.ruled >= RULED
+            or self.frame
         )
 
 
@@ -137,7 +140,7 @@ class _Judge:
             score -= CLOSED * closed
             if run:
                 anchored, score = True, max(score, 0.7 + 0.25 * run / len(rows))
-        elif len(edges) == 1 and len(rows) >= 3 * self.ruler.narrowest and ruled >= RULED:
+        elif len(edges) == 1 and len(rows) >= 3 * self.ruler.narrowest and ruled >= self.ruled(len(rows)):
             score = 0.3 + 0.4 * ruled
         else:
             return None
@@ -150,10 +153,14 @@ class _Judge:
             float(both.mean()),
             float((either & (paper | stroke)).mean()),
             float(paper.mean()),
-            ruled,
+            ruled >= self.ruled(len(rows)),
             anchored,
             plain,
         )
+
+    def ruled(self, length: int) -> float:
+        """Share of solid ink that makes a line of this length a shared frame."""
+        return RULED_LONG if length >= LONG * self.ruler.short else RULED
 
     def ends(
         self, rows: NDArray[np.int64], paper: NDArray[np.bool_], stroke: NDArray[np.bool_], both: NDArray[np.bool_]

@@ -84,7 +84,7 @@ def find_edges(maps: Maps, cell: Cell, ruler: Ruler, *, rising: bool, across: bo
     """
     edge, near = (maps.rise, maps.near_rise) if rising else (maps.fall, maps.near_fall)
     width = near.shape[1]
-    at, slope = maps.lines.T
+    at, slope = _seen_in(maps.lines, cell, ruler, across)
     for band in (0, 2 * ruler.reach + 1, ruler.reach + 1):
         at, slope, low, high, v = _within(at, slope, cell, ruler, len(near), across)
         if not len(at):
@@ -116,6 +116,17 @@ def find_edges(maps: Maps, cell: Cell, ruler: Ruler, *, rising: bool, across: bo
             )
         )
     return found
+
+
+def _seen_in(lines: NDArray[np.float64], cell: Cell, ruler: Ruler, across: bool) -> tuple[Any, Any]:
+    """Start and slope of the lines seen inside the cell: others have nothing to say about it."""
+    at, slope, x, y = lines.T
+    left, top, right, bottom = cell.bounds
+    if across:
+        left, top, right, bottom = top, left, bottom, right
+    near = ruler.sliver
+    inside = (x > left - near) & (x < right + near) & (y > top - near) & (y < bottom + near)
+    return at[inside], slope[inside]
 
 
 def _within(at: Any, slope: Any, cell: Cell, ruler: Ruler, height: int, across: bool) -> tuple[Any, ...]:

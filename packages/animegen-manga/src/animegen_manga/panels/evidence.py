@@ -37,7 +37,8 @@ class Maps:
         stroke: (H, W) bool, within reach of a thin drawn line that runs down.
         solid: (H, W) bool, within reach of solid ink.
         ink: (H, W + 1) int32, ink pixels in the row before each column.
-        lines: (N, 2) start and slope of candidate lines ``x = start + slope * y``.
+        lines: (N, 4) candidate lines: start and slope of ``x = start + slope * y``, and the middle (x, y) of the
+            straight piece each was seen in.
     """
 
     paper: NDArray[np.bool_]
@@ -106,4 +107,14 @@ def _maps(like: Any, paper: Any, dx: Any, dy: Any, segments: NDArray[np.float64]
     slope = (x1 - x0) / np.where(y1 == y0, 1, y1 - y0)
     middle = (y0 + y1) / 2
     start = (x0 + x1) / 2 - slope * middle
-    return Maps(paper, rise, fall, near_rise, near_fall, stroke, solid, ink, np.stack([start, slope], axis=1))
+    return Maps(
+        paper,
+        rise,
+        fall,
+        near_rise,
+        near_fall,
+        stroke,
+        solid,
+        ink,
+        np.stack([start, slope, (x0 + x1) / 2, middle], axis=1),
+    )
