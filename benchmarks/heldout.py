@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import av
-import cv2
 import numpy as np
 
+from animegen._cv2 import cv2
 from animegen.builtin.crossfade import Crossfade
 from animegen.builtin.flow import Flow
 from animegen.builtin.metrics import LineChamfer, Psnr, Ssim
@@ -77,7 +77,12 @@ def measure(frames: np.ndarray, name: str, settings: dict[str, str]) -> dict[str
         cpu.append(time.process_time() - busy)
         for metric, value in METRICS.items():
             rows[metric].append(value(middle, truth[None])[metric])
-    return {"values": rows, "seconds": float(np.median(seconds)), "cpu": float(np.median(cpu)), "dissolves": context.warnings}
+    return {
+        "values": rows,
+        "seconds": float(np.median(seconds)),
+        "cpu": float(np.median(cpu)),
+        "dissolves": context.warnings,
+    }
 
 
 def main() -> None:
@@ -96,16 +101,16 @@ def main() -> None:
         settings.setdefault(name, {})[option] = value
 
     results: dict[str, dict[str, Any]] = {}
-    print(f"{'clip':26} {'n':>3} {'size':>9} {'stage':10} {'PSNR':>7} {'SSIM':>7} {'chamfer':>8} {'s':>6} {'cpu s':>6} {'dissolves':>9}")
+    heads = ("PSNR", "SSIM", "chamfer", "s", "cpu s", "dissolves")
+    print(f"{'clip':26} {'n':>3} {'size':>9} {'stage':10}", *(f"{head:>8}" for head in heads))
     for clip, frames in clips(arguments.data):
         height, width = frames.shape[1:3]
         results[clip] = {name: measure(frames, name, settings[name]) for name in names}
         for name, result in results[clip].items():
             psnr, ssim, chamfer = (np.mean(result["values"][metric]) for metric in METRICS)
-            print(
-                f"{clip:26} {len(frames) - 2:3} {f'{width}×{height}':>9} {name:10} {psnr:7.2f} {ssim:7.4f} {chamfer * 1e4:8.3f} "
-                f"{result['seconds']:6.3f} {result['cpu']:6.3f} {result['dissolves']:9}"
-            )
+            row = f"{clip:26} {len(frames) - 2:3} {f'{width}×{height}':>9} {name:10}"
+            row += f" {psnr:8.2f} {ssim:8.4f} {chamfer * 1e4:8.3f}"
+            print(row, f"{result['seconds']:8.3f} {result['cpu']:8.3f} {result['dissolves']:9}")
     for label, pool in (("mean over clips", np.mean), ("mean over triplets", None)):
         table = {}
         for name in names:
@@ -115,15 +120,20 @@ def main() -> None:
                 for column in columns
             ]
             psnr, ssim, chamfer = table[name]
-            print(f"{label:40} {name:10} {psnr:7.2f} {ssim:7.4f} {chamfer * 1e4:8.3f}")
+            print(f"{label:40} {name:10} {psnr:8.2f} {ssim:8.4f} {chamfer * 1e4:8.3f}")
         for other in names[1:]:
             psnr, ssim, chamfer = np.subtract(table[names[0]], table[other])
-            print(f"{'':40} {'− ' + other:10} {psnr:+7.2f} {ssim:+7.4f} {chamfer * 1e4:+8.3f}")
+            print(f"{'':40} {'− ' + other:10} {psnr:+8.2f} {ssim:+8.4f} {chamfer * 1e4:+8.3f}")
     conditions = {
-        "opencv": cv2.__version__, "numpy": np.__version__, "python": platform.python_version(),
-        "machine": platform.machine(), "cores": os.cpu_count(), "threads": cv2.getNumThreads(),
+        "opencv": cv2.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cores": os.cpu_count(),
+        "threads": cv2.getNumThreads(),
     }
-    print("chamfer: line chamfer × 10⁴; s and cpu s: median for one middle frame;", ", ".join(f"{k} {v}" for k, v in conditions.items()))
+    print("chamfer: line chamfer × 10⁴; s, cpu s: median for one middle frame; dissolves: triplets without motion")
+    print(", ".join(f"{key} {value}" for key, value in conditions.items()))
     if arguments.json:
         arguments.json.write_text(json.dumps({"conditions": conditions, "clips": results}, indent=1) + "\n")
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
+from animegen._cv2 import cv2
 from animegen.builtin.flow_estimation import Motion, estimate
 from animegen.builtin.flow_splatting import fill_holes, pixel_grid, resize, sample, splat
 
@@ -136,4 +136,4 @@ class Scene:
         margin = np.minimum(
             np.minimum(at[..., 0], width - 1 - at[..., 0]), np.minimum(at[..., 1], height - 1 - at[..., 1])
         )
-        return np.clip(margin + 1, 1e-3, 1)
+        return np.asarray(np.clip(margin + 1, 1e-3, 1))

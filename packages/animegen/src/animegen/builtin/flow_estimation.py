@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
+from animegen._cv2 import cv2
 from animegen.builtin.flow_splatting import fill_holes, pixel_grid, resize, resize_flow, sample
 from animegen.builtin.lines import line_distance, line_map, luma
 
@@ -71,8 +71,10 @@ def estimate(first: Image, last: Image, line_share: float) -> Motion:
     pad = (0, max(LEAST_SIDE - height, 0), 0, max(LEAST_SIDE - width, 0))
     features = [cv2.copyMakeBorder(feature, *pad, cv2.BORDER_REPLICATE) for feature in features]
     grid_height, grid_width = -(-height // GRID_STEP), -(-width // GRID_STEP)
+    pan = _pan(*features)
     flows = [
-        resize_flow(_search(a, b)[:height, :width], grid_height, grid_width) for a, b in (features, features[::-1])
+        resize_flow(_search(a, b, start)[:height, :width], grid_height, grid_width)
+        for a, b, start in ((*features, pan), (*features[::-1], (-pan[0], -pan[1])))
     ]
     images = [
         cv2.GaussianBlur(resize(image, grid_height, grid_width), (0, 0), 0.7).astype(np.float32) for image in small
@@ -114,10 +116,33 @@ def _feature(image: Image, line_share: float) -> NDArray[np.uint8]:
     return np.asarray(cv2.convertScaleAbs(grey, alpha=255))
 
 
-def _search(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> Field:
+def _search(a: NDArray[np.uint8], b: NDArray[np.uint8], start: tuple[float, float]) -> Field:
+    """Dense flow a → b, (h, w, 2) px, sought around the displacement `start`."""
     dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
     dis.setFinestScale(1)
-    return np.asarray(dis.calc(a, b, None))
+    initial = np.full((*a.shape, 2), start, np.float32) if start != (0.0, 0.0) else None
+    return np.asarray(dis.calc(a, b, initial))
+
+
+def _pan(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> tuple[float, float]:
+    """Displacement (x, y) px of the picture as a whole, or (0, 0) unless it explains much of the difference.
+
+    Phase correlation needs no coarse level: it also finds a far pan over fine texture, of which the small
+    pictures at the top of the pyramid keep nothing.
+    """
+    scale = 2
+    size = a.shape[1] // scale, a.shape[0] // scale
+    small = [cv2.resize(image, size, interpolation=cv2.INTER_AREA).astype(np.float32) for image in (a, b)]
+    # Copies: OpenCV multiplies the window into its inputs, in place.
+    (x, y), _ = cv2.phaseCorrelate(*(image.copy() for image in small), cv2.createHanningWindow(size, cv2.CV_32F))
+    dx, dy = round(x), round(y)
+    width, height = size
+    if abs(dx) > width // 2 or abs(dy) > height // 2 or (dx, dy) == (0, 0):
+        return 0.0, 0.0
+    common_a = small[0][max(-dy, 0) : height - max(dy, 0), max(-dx, 0) : width - max(dx, 0)]
+    common_b = small[1][max(dy, 0) : height + min(dy, 0), max(dx, 0) : width + min(dx, 0)]
+    panned, still = float(np.abs(common_a - common_b).mean()), float(np.abs(small[0] - small[1]).mean())
+    return (x * scale, y * scale) if panned < 0.7 * still else (0.0, 0.0)
 
 
 def _unless_still(flow: Field, image: Field, other: Field) -> Field:
@@ -130,7 +155,7 @@ def _unless_still(flow: Field, image: Field, other: Field) -> Field:
     moved = _smooth(_mismatch(flow, image, other))
     moves = np.clip((still - moved) / (still + 1e-6) * 4 - 0.6, 0, 1)  # from 15 % better on; wholly at 40 %
     telling = np.clip(_detail(image) / 20 + still / 8, 1e-4, 1)
-    return flow * np.clip(fill_holes((moves * telling)[..., None], telling), 0, 1)
+    return np.asarray(flow * np.clip(fill_holes((moves * telling)[..., None], telling), 0, 1))
 
 
 def _confidence(flow: Field, back: Field, image: Field, other: Field) -> tuple[Field, Field, Field]:
@@ -150,7 +175,10 @@ def _confidence(flow: Field, back: Field, image: Field, other: Field) -> tuple[F
     certain = np.where(inside, certain, np.float32(0.1))  # nobody can tell; the neighbours know better
 
     mismatch = _mismatch(flow, image, other)
-    found_again = cv2.exp(-((_smooth(mismatch) / SAME_DRAWING) ** 2) - miss / (2 + longer))
+    around = _smooth(mismatch)
+    # Two flows at rest agree with each other, even where a drawing has been replaced by another.
+    certain = certain * cv2.exp(-((around / (2 * SAME_DRAWING)) ** 2))
+    found_again = cv2.exp(-((around / SAME_DRAWING) ** 2) - miss / (2 + longer))
     detailed = np.minimum(_detail(image) / 40, 1)
     trust = _supported(np.maximum(certain, found_again * detailed * inside))
     return _supported(certain), trust, trust * cv2.exp(-((mismatch / SAME_COLOUR) ** 2))
@@ -174,7 +202,7 @@ def _mismatch(flow: Field, image: Field, other: Field) -> Field:
 
 def _difference(image: Field, other: Field) -> Field:
     """Absolute difference, mean of the channels, (h, w)."""
-    return cv2.transform(cv2.absdiff(image, other), np.full((1, 3), 1 / 3, np.float32))
+    return np.asarray(cv2.transform(cv2.absdiff(image, other), np.full((1, 3), 1 / 3, np.float32)))
 
 
 def _detail(image: Field) -> Field:
@@ -184,8 +212,8 @@ def _detail(image: Field) -> Field:
 
 
 def _squared_length(flow: Field) -> Field:
-    return flow[..., 0] ** 2 + flow[..., 1] ** 2
+    return np.asarray(flow[..., 0] ** 2 + flow[..., 1] ** 2)
 
 
 def _smooth(field: Field) -> Field:
-    return cv2.GaussianBlur(field, (0, 0), 4.0)
+    return np.asarray(cv2.GaussianBlur(field, (0, 0), 4.0))

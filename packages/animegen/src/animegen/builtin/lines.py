@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
+
+from animegen._cv2 import cv2
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +24,7 @@ THRESHOLD = 0.005
 def luma(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Rec. 601 luma in [0, 1], (H, W), of an (H, W, 3) uint8 RGB image."""
     weights = np.array([[0.299, 0.587, 0.114]], np.float32) / 255
-    return cv2.transform(image.astype(np.float32), weights)
+    return np.asarray(cv2.transform(image.astype(np.float32), weights))
 
 
 def line_map(grey: NDArray[np.floating], sigma: float = 1.0) -> Mask:
@@ -45,4 +46,4 @@ def line_distance(lines: Mask) -> NDArray[np.float32]:
     """Euclidean distance of every pixel to the nearest line, px, (H, W); the diagonal where there is no line."""
     if not lines.any():
         return np.full(lines.shape, np.hypot(*lines.shape), np.float32)
-    return cv2.distanceTransform((~lines).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(cv2.distanceTransform((~lines).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))

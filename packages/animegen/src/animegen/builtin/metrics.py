@@ -9,9 +9,9 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
+from animegen._cv2 import cv2
 from animegen.builtin.lines import line_distance, line_map, luma
 from animegen.errors import UsageError
 from animegen.media import describe
