@@ -4,22 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from animegen.media import Box, Region
 from animegen_manga.balloons.candidates import Candidate, flood_candidates
+from animegen_manga.balloons.ellipse import open_balloon
 from animegen_manga.balloons.finish import outline_width, region_of
 from animegen_manga.balloons.joined import Found, resolve_shared
 from animegen_manga.balloons.letters import letter_block, letter_strokes
 from animegen_manga.balloons.paper import distance_from, find_paper
 from animegen_manga.balloons.rim import Evidence, weigh
+from animegen_manga.balloons.scale import enlarge, scale_boxes, shrink, working_scale
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from animegen.media import Image, Mask
+
+Trace = list[tuple[Box, Box, Candidate, float, Evidence]]
+"""Text box, window, candidate, score and evidence of everything that was tried."""
 
 DrawnText = Literal["block", "letters", "keep"]
 
@@ -29,7 +35,10 @@ ACCEPT = 0.5
 SURE = 0.95
 """Score at which no other candidate is tried."""
 
-REACHES = (1.5, 4.0)
+HALO = 1.25
+"""Times the text's area below which a region is less believed: the halo of letters set on tone hugs its text."""
+
+REACHES = (1.5, 3.0)
 """How far the search window goes beyond the text box, in its longer sides; the second only if the first fails."""
 
 
@@ -45,7 +54,7 @@ class Seen:
     difference: NDArray[np.uint8]
 
 
-def look(image: Image, text: Box, texts: Mask, frames: Sequence[Box], trace=None) -> Seen | None:
+def look(image: Image, text: Box, texts: Mask, frames: Sequence[Box], trace: Trace | None = None) -> Seen | None:
     """The best-scoring candidate for a text box, or None where nothing floods.
 
     Balloons may stick out of their frame, and may be open to the gutter: both views, with and without the frames as
@@ -61,12 +70,12 @@ def look(image: Image, text: Box, texts: Mask, frames: Sequence[Box], trace=None
         difference = distance_from(crop, find_paper(crop, box))
         lettering = texts[window.y0 : window.y1, window.x0 : window.x1]
         open_edge = _open_edge(window, width, height)
-        for allowed in _views(window, text, frames):
-            for candidate in flood_candidates(difference, box, allowed):
+        for through_tone, allowed in product((False, True), _views(window, text, frames)):
+            for candidate in flood_candidates(difference, box, allowed, through_tone=through_tone):
                 evidence = weigh(candidate, difference, box, allowed, open_edge, lettering)
                 if evidence is None:
                     continue
-                score = evidence.score * 0.99**candidate.thickness
+                score = evidence.score * min(1.0, evidence.ratio / HALO) * 0.99**candidate.thickness
                 if trace is not None:
                     trace.append((text, window, candidate, score, evidence))
                 if best is None or score > best.score:
@@ -107,7 +116,7 @@ def balloon_masks(
     grow: int = 0,
     outline: bool = True,
     drawn_text: DrawnText = "block",
-    trace=None,
+    trace: Trace | None = None,
 ) -> list[Region]:
     """Masks of the balloons around annotated text boxes.
 
@@ -118,13 +127,25 @@ def balloon_masks(
         grow: Pixels added all around each mask; negative takes pixels away.
         outline: Whether masks take the drawn outline too.
         drawn_text: What to do with lettering that stands in no balloon.
+        trace: A list that is given every candidate with its evidence, for looking into a result.
 
     Returns:
         One region per balloon, in the order of their first text: two texts in one balloon give one region, joined
         balloons with a text each give two. `method` and `score` are ``flood`` (the outline holds), ``thickened``
-        (it has gaps) with the evidence for the region in [0.5, 1], ``letters`` (0.4) and ``rectangle`` (0.2) for
+        (it has gaps) with the evidence for the region in [0.5, 1], ``ellipse`` (0.5, it is wide open), ``letters`` (0.4) and ``rectangle`` (0.2) for
         lettering in no balloon.
     """
+    scale = working_scale(image)
+    if scale < 1:
+        small = balloon_masks(
+            shrink(image, scale),
+            scale_boxes(text_boxes, scale),
+            frames=scale_boxes(frames, scale),
+            grow=round(grow * scale),
+            outline=outline,
+            drawn_text=drawn_text,
+        )
+        return [enlarge(region, scale, image.shape[1], image.shape[0]) for region in small]
     height, width = image.shape[:2]
     boxes = [box for text in text_boxes if (box := Box(*text).clip(width, height)).area]
     texts = np.zeros((height, width), bool)
@@ -135,6 +156,10 @@ def balloon_masks(
         seen = look(image, box, texts, frames, trace)
         if seen is not None and seen.score >= ACCEPT:
             found.append(_placed(seen, box, height, width))
+            continue
+        opened = _opened(seen, box, height, width) if seen is not None else None
+        if opened is not None:
+            found.append(opened)
         elif drawn_text != "keep":
             found.append(_drawn(image, box, drawn_text))
     regions = []
@@ -155,6 +180,16 @@ def _placed(seen: Seen, text: Box, height: int, width: int) -> Found:
     extra = outline_width(seen.candidate.mask, seen.difference)
     method = "thickened" if seen.candidate.thickness else "flood"
     return Found(mask, (text,), seen.score, method, extra, within)
+
+
+def _opened(seen: Seen, text: Box, height: int, width: int) -> Found | None:
+    w = seen.window
+    part = open_balloon(seen.difference, text.shift(-w.x0, -w.y0), seen.allowed)
+    if part is None:
+        return None
+    mask = np.zeros((height, width), bool)
+    mask[w.y0 : w.y1, w.x0 : w.x1] = part
+    return Found(mask, (text,), 0.5, "ellipse", 2)
 
 
 def _drawn(image: Image, box: Box, drawn_text: DrawnText) -> Found:

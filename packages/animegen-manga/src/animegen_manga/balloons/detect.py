@@ -14,6 +14,7 @@ from animegen_manga.balloons.candidates import Candidate
 from animegen_manga.balloons.finish import outline_width, region_of
 from animegen_manga.balloons.lettering import LARGEST, SMALLEST, find_lettering
 from animegen_manga.balloons.rim import weigh
+from animegen_manga.balloons.scale import enlarge, scale_boxes, shrink, working_scale
 from animegen_manga.balloons.shape import depth, dilate, fill_holes
 
 if TYPE_CHECKING:
@@ -64,6 +65,16 @@ def detect_balloons(
     Returns:
         Regions with method ``detected``, surest first, none overlapping another by more than 30 % of the smaller.
     """
+    scale = working_scale(image)
+    if scale < 1:
+        small = detect_balloons(
+            shrink(image, scale),
+            frames=scale_boxes(frames, scale),
+            grow=round(grow * scale),
+            outline=outline,
+            min_score=min_score,
+        )
+        return [enlarge(region, scale, image.shape[1], image.shape[0]) for region in small]
     lightness = image.min(axis=2)
     height, width = lightness.shape
     views = [None, *([_inside(frames, height, width)] if frames else [])]
@@ -119,12 +130,15 @@ def _sightings(lightness: NDArray[np.uint8], allowed: Mask | None) -> Iterator[S
 def _letter_sized(ink: Mask, short: int) -> tuple[Mask, NDArray[np.int32]]:
     """Ink components of a letter's size, and how many begin above and left of each pixel (an integral image)."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
+    stats[0] = 0
     longer = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
     letter = (longer >= SMALLEST * short) & (longer <= LARGEST * short)
     letter[0] = False
     corners = np.zeros(ink.shape, np.uint8)
     corners[stats[letter, cv2.CC_STAT_TOP], stats[letter, cv2.CC_STAT_LEFT]] = 1
-    return (letter & (longer >= 0.008 * short) & (longer <= 0.06 * short))[labels], cv2.integral(corners)
+    return (letter & (longer >= 0.008 * short) & (longer <= 0.06 * short))[labels], np.asarray(
+        cv2.integral(corners), np.int32
+    )
 
 
 def _components(
@@ -133,6 +147,7 @@ def _components(
     """Components of a balloon's size that hold ink of a letter's size and are not part of a sure balloon."""
     height, width = core.shape
     _, labels, stats, _ = cv2.connectedComponentsWithStats(core.astype(np.uint8), connectivity=4)
+    stats[0] = 0  # the background's box is not a number where there is no background
     x, y, w, h, area = (stats[:, k] for k in range(5))
     letters = counts[y + h, x + w] - counts[y, x + w] - counts[y + h, x] + counts[y, x]
     known = np.bincount(labels[settled], minlength=len(stats))
@@ -146,9 +161,9 @@ def _components(
     wanted[0] = False
     pad = thickness + 12
     for k in np.flatnonzero(wanted):
-        window = Box(
-            int(x[k]) - pad, int(y[k]) - pad, int(x[k] + w[k]) + pad, int(y[k] + h[k]) + pad
-        ).clip(width, height)
+        window = Box(int(x[k]) - pad, int(y[k]) - pad, int(x[k] + w[k]) + pad, int(y[k] + h[k]) + pad).clip(
+            width, height
+        )
         yield window, labels[window.y0 : window.y1, window.x0 : window.x1] == k
 
 

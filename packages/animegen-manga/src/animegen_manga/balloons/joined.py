@@ -124,6 +124,4 @@ def part(mask: Mask, first: Sequence[Box], second: Sequence[Box]) -> tuple[Mask,
 
 
 def _around(boxes: Sequence[Box]) -> Box:
-    return Box(
-        min(b.x0 for b in boxes), min(b.y0 for b in boxes), max(b.x1 for b in boxes), max(b.y1 for b in boxes)
-    )
+    return Box(min(b.x0 for b in boxes), min(b.y0 for b in boxes), max(b.x1 for b in boxes), max(b.y1 for b in boxes))

@@ -61,7 +61,7 @@ def distance_from(image: Image, paper: Paper) -> NDArray[np.uint8]:
     difference = paper.colour - image.astype(np.float32)
     if paper.light and paper.colour.min() > 200:
         difference = np.maximum(difference, 0)
-    return np.minimum(np.abs(difference).max(axis=2), 255).astype(np.uint8)
+    return np.asarray(np.minimum(np.abs(difference).max(axis=2), 255), np.uint8)
 
 
 def letters_inside(solid: Mask, box: Box) -> Mask:
@@ -73,4 +73,4 @@ def letters_inside(solid: Mask, box: Box) -> Mask:
     inside = np.bincount(labels[box.y0 : box.y1, box.x0 : box.x1].ravel(), minlength=count)
     letter = inside >= 0.6 * stats[:, cv2.CC_STAT_AREA]
     letter[0] = False
-    return letter[labels]
+    return np.asarray(letter[labels], bool)

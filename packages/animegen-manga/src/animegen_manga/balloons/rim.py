@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 FLAT = 20
 """Difference from the paper that JPEG and scanning leave on flat paper."""
 
+MOST = 25
+"""Times the text's area beyond which no balloon reaches (its score would be nothing)."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -63,7 +66,7 @@ class Evidence:
         if self.ratio <= 0:
             return 0.0
         regular = min(1.0, max(0.0, (self.like - 0.85) / 0.1))
-        return (
+        return float(
             _bell(max(0.0, math.log(self.ratio / (3 + 4 * regular))), 0.35)
             * min(1.0, self.cover / 0.9) ** 2
             * min(1.0, self.solid / 0.92) ** 3
@@ -85,7 +88,7 @@ def _bell(x: float, width: float) -> float:
 def weigh(
     candidate: Candidate, difference: NDArray[np.uint8], box: Box, allowed: Mask, open_edge: Mask, texts: Mask
 ) -> Evidence | None:
-    """Evidence for a candidate; None where it is empty.
+    """Evidence for a candidate; None where it is empty or hopelessly large.
 
     Args:
         candidate: The region and what stopped it.
@@ -95,9 +98,9 @@ def weigh(
         open_edge: (H, W) bool, the window's edge where the picture goes on.
         texts: (H, W) bool, all text boxes: ink there is lettering, not drawing.
     """
-    line = outline_points(candidate.mask)
-    if not len(line):
+    if not 0 < candidate.mask.sum() <= MOST * box.area:
         return None
+    line = outline_points(candidate.mask)
     # Everything below happens in the region's own box: windows are several times larger.
     x, y, w, h = cv2.boundingRect(line)
     pad = candidate.thickness + 4
@@ -119,7 +122,7 @@ def weigh(
     dx = abs((left + tx + tw / 2) - (box.x0 + box.x1) / 2) / (tw / 2)
     dy = abs((top + ty + th / 2) - (box.y0 + box.y1) / 2) / (th / 2)
     blank = mask & ~texts
-    paper = blank & ~barrier
+    paper = blank & ~barrier & (difference[view] <= candidate.tolerance)
     return Evidence(
         rim=float(supported.sum() / max(1, (~on_edge).sum())),
         edge=float(on_edge.mean()),
@@ -139,7 +142,7 @@ def _near_edge(allowed: Mask) -> Mask:
     inner = cv2.erode(
         allowed.astype(np.uint8), np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0
     )
-    return inner == 0
+    return np.asarray(inner == 0, bool)
 
 
 def _lettering_covered(candidate: Candidate, box: Box) -> float:
@@ -155,4 +158,4 @@ def long_parts(barrier: Mask, length: float) -> Mask:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(barrier.astype(np.uint8), connectivity=8)
     keep = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) >= length
     keep[0] = False
-    return keep[labels]
+    return np.asarray(keep[labels], bool)

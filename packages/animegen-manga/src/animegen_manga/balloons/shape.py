@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def disc(radius: int) -> NDArray[np.uint8]:
     """Structuring element: a filled circle of `radius` px."""
     side = 2 * radius + 1
-    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return np.asarray(cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)), np.uint8)
 
 
 def dilate(mask: Mask, radius: int) -> Mask:
@@ -36,7 +36,7 @@ def dilate(mask: Mask, radius: int) -> Mask:
 def outline(mask: Mask) -> Sequence[NDArray[np.int32]]:
     """Outer contours, every pixel of them, as OpenCV gives them: each (N, 1, 2) of x, y."""
     found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return found
+    return [np.asarray(contour, np.int32) for contour in found]
 
 
 def outline_points(mask: Mask) -> NDArray[np.int32]:
@@ -55,7 +55,7 @@ def fill_holes(mask: Mask) -> Mask:
 def depth(mask: Mask) -> NDArray[np.float32]:
     """Distance of each True pixel to the nearest False one, px; the picture's edge does not count as False."""
     padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
-    return cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1], np.float32)
 
 
 def solidity(mask: Mask) -> float:

@@ -34,6 +34,10 @@ class Balloons:
         o = self.options
         if text_boxes:
             return balloon_masks(
-                image, text_boxes, grow=o.grow, outline=o.outline, drawn_text=o.drawn_text  # type: ignore[arg-type]
+                image,
+                text_boxes,
+                grow=o.grow,
+                outline=o.outline,
+                drawn_text=o.drawn_text,  # type: ignore[arg-type]
             )
         return detect_balloons(image, grow=o.grow, outline=o.outline, min_score=o.min_score)
