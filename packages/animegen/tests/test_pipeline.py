@@ -12,12 +12,26 @@ import numpy as np
 import pytest
 
 import animegen
-from animegen import Box, DetectorSpec, InterpolatorSpec, Needs, Panel, PanelPair, Region, StageSpec, hookimpl, option
+from animegen import (
+    Box,
+    DetectorSpec,
+    InterpolatorSpec,
+    Needs,
+    Panel,
+    PanelPair,
+    Region,
+    StageSpec,
+    Weight,
+    hookimpl,
+    option,
+)
 from animegen.errors import InputError, InterruptedRun, MissingError, ResourceError, StageError, UsageError
 from animegen.pipeline import Pipeline, recorded_layers
 from animegen.progress import Reporter
 from animegen.record import read_record
 from animegen.registry import Registry
+from animegen.session import named_files
+from animegen.weights import WeightStore
 
 calls: list[str] = []
 
@@ -394,3 +408,50 @@ def test_a_lost_cache_does_not_lose_the_run(registry, tmp_path):
         again = made.run(pair())
     assert again.path.read_bytes() == clip.path.read_bytes()
     assert json.loads((clip.path.parent / "run.json").read_text("utf-8"))["id"] == again.record["id"]
+
+
+@dataclass(frozen=True)
+class FileOptions:
+    file: str | None = option(None, "A file that decides the result.", file=True)
+
+
+def test_a_file_named_by_an_option_counts_by_its_bytes(tmp_path):
+    calls.clear()
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.write_text("same", "utf-8")
+    other.write_text("same", "utf-8")
+    assert named_files(FileOptions(str(one))) == named_files(FileOptions(str(other)))
+    before = named_files(FileOptions(str(one)))
+    one.write_text("changed", "utf-8")
+    assert named_files(FileOptions(str(one))) != before
+    assert named_files(FileOptions()) == {}
+
+
+def test_only_the_weights_that_options_choose_are_asked_for(tmp_path):
+    light, heavy = Weight("light.pt", (), "MIT", sha256="0" * 64), Weight("heavy.pt", (), "MIT", required=False)
+
+    class Choosy:
+        @hookimpl
+        def animegen_preprocessors(self):
+            return [
+                StageSpec(
+                    "choosy",
+                    f"{HERE}:Add",
+                    "Chooses.",
+                    ToyOptions,
+                    weights=(light, heavy),
+                    chosen=lambda options: (heavy,) if options.shift > 5 else (),
+                )
+            ]
+
+    registry = Registry([("toys", Toys()), ("choosy", Choosy())])
+    weights = WeightStore(tmp_path)
+    run = {"run": {"inpainter": "fill", "interpolator": "mix", "preprocessor": ["choosy"]}}
+    for shift, outcome in ((1, None), (6, "heavy.pt")):
+        tables = {**run, "choosy": {"shift": shift}}
+        made = Pipeline(recipe="quick", settings=tables, registry=registry, config=False, weights=weights)
+        if outcome is None:
+            made.check()
+        else:
+            with pytest.raises(MissingError, match=outcome):
+                made.check()

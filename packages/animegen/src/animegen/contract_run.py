@@ -100,12 +100,12 @@ def run_checks(
     except AnimeGenError as error:
         return [Finding("error", "import", error.message, stage.full_name)]
     probe.say("ok", "import", f"{stage.spec.target} can be imported.")
-    if any(weight.required for weight in stage.spec.weights):
+    loaded = stage.spec.weights_for(values)
+    if loaded:
         _check_without_weights(probe, make)
     try:
-        for weight in stage.spec.weights:
-            if weight.required:
-                weights.path(stage.plugin.name, weight)
+        for weight in loaded:
+            weights.path(stage.plugin.name, weight)
     except AnimeGenError as error:
         probe.say("skipped", "run", _with_hints(error))
         return probe.findings

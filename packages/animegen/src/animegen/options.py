@@ -29,6 +29,7 @@ class _Declared:
     max: float | None
     choices: tuple[str, ...]
     unit: str
+    file: bool
 
 
 def option(
@@ -39,6 +40,7 @@ def option(
     max: float | None = None,
     choices: Sequence[str] = (),
     unit: str = "",
+    file: bool = False,
 ) -> Any:
     """Declare one option of a stage as a dataclass field.
 
@@ -48,11 +50,12 @@ def option(
         min, max: Inclusive bounds of a number (of each number in a tuple).
         choices: The values a string may take.
         unit: Unit of a number, e.g. ``px``.
+        file: The text names a file whose bytes decide the result.
 
     The field's annotation is one of ``bool``, ``int``, ``float``, ``str``, ``tuple[X, ...]`` of these, or any
     of them ``| None``.
     """
-    return dataclasses.field(default=default, metadata={_KEY: _Declared(help, min, max, tuple(choices), unit)})
+    return dataclasses.field(default=default, metadata={_KEY: _Declared(help, min, max, tuple(choices), unit, file)})
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class OptionInfo:
     unit: str = ""
     optional: bool = False
     many: bool = False
+    file: bool = False
 
     @property
     def type_name(self) -> str:
@@ -195,6 +199,7 @@ def describe_options(cls: type) -> tuple[OptionInfo, ...]:
                 declared.unit,
                 optional,
                 many,
+                declared.file,
             )
         )
     return tuple(found)

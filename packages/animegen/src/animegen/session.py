@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from animegen.errors import AnimeGenError, MissingError, ResourceError, StageError
-from animegen.hashing import code_digest, json_digest
-from animegen.options import to_json
+from animegen.hashing import code_digest, file_digest, json_digest
+from animegen.options import describe_options, to_json
 from animegen.progress import Reporter
 from animegen.record import StepRecord, peak_memory_mib
 from animegen.registry import Stage, check_libraries, import_target
@@ -78,15 +78,16 @@ class Session:
             "version": choice.stage.plugin.version,
             "code": code_digest(spec.target.partition(":")[0]),
             "options": to_json(choice.options.values),
-            "weights": self.weight_digests(choice.stage),
+            "files": named_files(choice.options.values),
+            "weights": self.weight_digests(choice),
             "number_format": [run.device, run.dtype] if spec.weights else [],
         }
 
-    def weight_digests(self, stage: Stage) -> dict[str, str]:
-        """Published or measured digests of the weights a stage finds here."""
+    def weight_digests(self, choice: Choice) -> dict[str, str]:
+        """Published or measured digests of the weights that a stage loads."""
         found = {}
-        for weight in stage.spec.weights:
-            status = self._weights.status(stage.plugin.name, weight)
+        for weight in choice.stage.spec.weights_for(choice.options.values):
+            status = self._weights.status(choice.stage.plugin.name, weight)
             if digest := weight.sha256 or status.sha256 or weight.md5:
                 found[weight.file] = digest
         return found
@@ -95,12 +96,12 @@ class Session:
         """Whether a stage could be opened, as far as that is known without importing or reading anything large.
 
         Raises:
-            MissingError: A library or a file of weights it must have is not here.
+            MissingError: A library or a file of weights it loads is not here.
         """
         check_libraries(choice.stage)
-        for weight in choice.stage.spec.weights:
-            plugin = choice.stage.plugin.name
-            if weight.required and self._weights.status(plugin, weight).state not in ("verified", "unverified"):
+        plugin = choice.stage.plugin.name
+        for weight in choice.stage.spec.weights_for(choice.options.values):
+            if self._weights.status(plugin, weight).state not in ("verified", "unverified"):
                 self._weights.path(plugin, weight)  # raises, with the commands that bring it
 
     def stage(self, choice: Choice) -> tuple[Any, StageContext]:
@@ -138,7 +139,7 @@ class Session:
             stage=choice.stage.full_name,
             version=choice.stage.plugin.version,
             options=choice.options.as_record(),
-            weights=self.weight_digests(choice.stage),
+            weights=self.weight_digests(choice),
             devices=self.settings.run.values.device.split(","),
             cached=True,
         )
@@ -181,6 +182,12 @@ class Session:
             if message not in record.warnings:
                 record.warnings.append(message)
         return entry
+
+
+def named_files(options: Any) -> dict[str, str]:
+    """Digests of the files that options name: a result depends on their bytes, not on where they lie."""
+    named = {info.name: getattr(options, info.name) for info in describe_options(type(options)) if info.file}
+    return {name: file_digest(path) for name, value in named.items() if value and (path := Path(value)).is_file()}
 
 
 @contextmanager

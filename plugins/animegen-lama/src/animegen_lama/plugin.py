@@ -46,7 +46,7 @@ class LamaOptions:
         "manga", "What it was trained on: manga and anime, or photographs (two archives).", choices=(*WEIGHTS,)
     )
     file: str | None = option(
-        None, "Archive of your own instead, loaded unchecked; it is a program and can do anything."
+        None, "Archive of your own instead, loaded unchecked; it is a program and can do anything.", file=True
     )
     strategy: str = option(
         "crop",
@@ -66,6 +66,11 @@ class LamaOptions:
     )
 
 
+def chosen_weights(options: LamaOptions) -> tuple[Weight, ...]:
+    """The one archive that `options` ask for; none where they name a file of the user's own."""
+    return () if options.file else (WEIGHTS[options.weights],)
+
+
 @hookimpl
 def animegen_inpainters() -> list[StageSpec]:
     return [
@@ -75,6 +80,7 @@ def animegen_inpainters() -> list[StageSpec]:
             summary="Draws on into holes of any size with LaMa, trained on manga (needs torch and weights).",
             options=LamaOptions,
             weights=(*WEIGHTS.values(),),
+            chosen=chosen_weights,
             needs=Needs(libraries=("torch", "simple_lama_inpainting")),
         )
     ]
