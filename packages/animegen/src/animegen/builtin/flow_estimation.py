@@ -69,13 +69,11 @@ def estimate(first: Image, last: Image, line_share: float) -> Motion:
     height, width = small[0].shape[:2]
     features = [_feature(image, line_share) for image in small]
     pad = (0, max(LEAST_SIDE - height, 0), 0, max(LEAST_SIDE - width, 0))
-    features = [cv2.copyMakeBorder(feature, *pad, cv2.BORDER_REPLICATE) for feature in features]
+    a, b = (cv2.copyMakeBorder(feature, *pad, cv2.BORDER_REPLICATE) for feature in features)
     grid_height, grid_width = -(-height // GRID_STEP), -(-width // GRID_STEP)
-    pan = _pan(*features)
-    flows = [
-        resize_flow(_search(a, b, start)[:height, :width], grid_height, grid_width)
-        for a, b, start in ((*features, pan), (*features[::-1], (-pan[0], -pan[1])))
-    ]
+    x, y = _pan(a, b)
+    found = _search(a, b, (x, y)), _search(b, a, (-x, -y))
+    flows = [resize_flow(flow[:height, :width], grid_height, grid_width) for flow in found]
     images = [
         cv2.GaussianBlur(resize(image, grid_height, grid_width), (0, 0), 0.7).astype(np.float32) for image in small
     ]
@@ -154,7 +152,7 @@ def _unless_still(flow: Field, image: Field, other: Field) -> Field:
     still = _smooth(_difference(image, other))
     moved = _smooth(_mismatch(flow, image, other))
     moves = np.clip((still - moved) / (still + 1e-6) * 4 - 0.6, 0, 1)  # from 15 % better on; wholly at 40 %
-    telling = np.clip(_detail(image) / 20 + still / 8, 1e-4, 1)
+    telling = np.clip((_detail(image) / 20 + still / 8) * _stays(flow), 1e-4, 1)
     return np.asarray(flow * np.clip(fill_holes((moves * telling)[..., None], telling), 0, 1))
 
 
@@ -171,8 +169,8 @@ def _confidence(flow: Field, back: Field, image: Field, other: Field) -> tuple[F
     miss = _squared_length(flow + returned)
     longer = _squared_length(flow) + _squared_length(returned)
     certain = cv2.exp(-miss / (1 + 0.1 * longer))
-    inside = cv2.inRange(there, (-1.0, -1.0), (float(width), float(height))) > 0
-    certain = np.where(inside, certain, np.float32(0.1))  # nobody can tell; the neighbours know better
+    inside = _stays(flow)  # of what leaves the picture nobody can tell; its neighbours know better
+    certain = certain * inside
 
     mismatch = _mismatch(flow, image, other)
     around = _smooth(mismatch)
@@ -209,6 +207,13 @@ def _detail(image: Field) -> Field:
     """How much is drawn around each pixel: mean strength of the edges there, (h, w)."""
     grey = cv2.transform(image, np.full((1, 3), 1 / 3, np.float32))
     return _smooth(np.abs(cv2.Sobel(grey, cv2.CV_32F, 1, 0)) + np.abs(cv2.Sobel(grey, cv2.CV_32F, 0, 1)))
+
+
+def _stays(flow: Field) -> Field:
+    """1 where the flow ends inside the picture, 0 where it leaves it, (h, w)."""
+    height, width = flow.shape[:2]
+    there = pixel_grid(height, width) + flow
+    return np.asarray((cv2.inRange(there, (-1.0, -1.0), (float(width), float(height))) > 0).astype(np.float32))
 
 
 def _squared_length(flow: Field) -> Field:

@@ -79,7 +79,7 @@ class FlowOptions:
         0.6, "Part of the time in which the picture changes over to the last image; less ghosts less.", min=0.05, max=1
     )
     least_found: float = option(
-        0.3, "Share of the change that motion must explain; below it the whole is a dissolve.", min=0, max=1
+        0.2, "Share of the change that motion must explain; below it the whole is a dissolve.", min=0, max=1
     )
 
 
