@@ -22,6 +22,9 @@ CLOSED = 0.2
 RULED, RULED_LONG = 0.94, 0.82
 """Share of a line without any gutter that must be solid ink to be a frame two panels share; less for a long one, which
 figures cross, and which nobody rules that straight inside a drawing."""
+LEAST = 0.28
+"""Share of a line that must be edge for a cut beside it to be looked at: the border of a margin needs 0.4 of what is
+left without the blank ends."""
 LONG = 0.55
 """Share of the page's short side from which a line is long."""
 
@@ -82,7 +85,8 @@ def find_cuts(maps: Maps, cell: Cell, ruler: Ruler, *, across: bool) -> list[Cut
     judge = _Judge(maps, ruler, across)
     starts = find_edges(maps, cell, ruler, rising=True, across=across)
     stops = find_edges(maps, cell, ruler, rising=False, across=across)
-    found = [judge.cut(edge, None) for edge in starts] + [judge.cut(None, edge) for edge in stops]
+    found = [judge.cut(edge, None) for edge in starts if edge.coverage >= LEAST]
+    found += [judge.cut(None, edge) for edge in stops if edge.coverage >= LEAST]
     for first in starts:
         for second in stops:
             low, high = max(first.low, second.low), min(first.high, second.high)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from animegen_manga.panels.evidence import Maps
 
 _SAMPLES = np.arange(240)
-_FIRST, _KEPT = 64, 20
+_FIRST, _KEPT = 64, 14
 _FEWEST = 0.2
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from animegen_manga.panels.evidence import Maps
 
 _DEEPEST = 60
+_SURE = 0.8
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,18 @@ class Splitter:
     def best(self, cell: Cell) -> list[Cell]:
         """The parts that the best cut leaves: two panels, or one without a margin; empty where there is none."""
         cuts = [cut for across in (0, 1) for cut in find_cuts(self.maps[across], cell, self.ruler, across=bool(across))]
+        trimmed = cell
         for cut in sorted(cuts, key=lambda cut: -cut.rank):
             if max(cut.score, cut.plain) < self.threshold:
                 continue
-            parts = self.parts(cell, cut)
-            if len(parts) == 1 or (len(parts) == 2 and cut.splits(self.threshold)):
+            if trimmed is not cell and cut.plain < _SURE:
+                continue  # with a margin gone, what is less sure is looked at again
+            parts = self.parts(trimmed, cut)
+            if len(parts) == 2 and trimmed is cell and cut.splits(self.threshold):
                 return parts
-        return []
+            if len(parts) == 1:
+                trimmed = parts[0]
+        return [] if trimmed is cell else [trimmed]
 
     def parts(self, cell: Cell, cut: Cut) -> list[Cell]:
         """What a cut leaves; nothing when it is no cut (a part too thin to be a panel, yet not blank)."""
