@@ -5,8 +5,9 @@
 Per balloon: the truth is the part of the page's mask that belongs to the balloon (inside its annotated box; where
 boxes overlap, the pixels go to the nearer text box), the prediction is the union of the regions found for its texts,
 and pixels of other balloons' truth do not count. "±5 px" leaves out a band of 5 px on both sides of the truth's rim.
-"outside" counts predicted pixels that lie in no frame and more than 8 px from every true balloon. Detection matches regions and true balloons
-one to one, best IoU first, IoU 0.5 or more.
+"outside" counts predicted pixels that lie in no frame and more than 8 px from every true balloon. "inside" is the IoU
+of the masks without the drawn outline, 2 px smaller still: what there is to compare with polygons that were drawn
+inside the outline. Detection matches regions and true balloons one to one, best IoU first, IoU 0.5 or more.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import argparse
 import os
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -53,8 +54,15 @@ def read_pages(root: Path, only: str = "") -> list[Page]:
             mask = cv2.imread(str(root / "masks" / file.stem / f"{index:03d}.png"), cv2.IMREAD_GRAYSCALE)
             boxes = {tag: [box_of(e) for e in page.findall(tag)] for tag in ("frame", "text", "balloon")}
             pages.append(
-                Page(file.stem, index, image[..., ::-1].copy(), mask > 127,
-                     boxes["frame"], boxes["text"], boxes["balloon"])
+                Page(
+                    file.stem,
+                    index,
+                    image[..., ::-1].copy(),
+                    mask > 127,
+                    boxes["frame"],
+                    boxes["text"],
+                    boxes["balloon"],
+                )
             )
     return pages
 
@@ -70,8 +78,12 @@ def truths(page: Page) -> tuple[list[np.ndarray], list[list[int]]]:
     """Mask of each annotated balloon, and the indices of its texts."""
     owner: list[list[int]] = [[] for _ in page.balloons]
     for t, text in enumerate(page.texts):
-        owner[max(range(len(page.balloons)), key=lambda b: (text.intersection(page.balloons[b]).area,
-                                                            -page.balloons[b].area))].append(t)
+        owner[
+            max(
+                range(len(page.balloons)),
+                key=lambda b: (text.intersection(page.balloons[b]).area, -page.balloons[b].area),
+            )
+        ].append(t)
     best = np.full(page.mask.shape, np.inf)
     label = np.full(page.mask.shape, -1)
     for b, box in enumerate(page.balloons):
@@ -103,18 +115,40 @@ def whole(region: Region, page: Page) -> np.ndarray:
 class Score:
     strict: list[float]
     tolerant: list[float]
-    drawn: list[bool]
     methods: Counter
     found: int = 0
     true: int = 0
     both: int = 0
     union: int = 0
     outside: int = 0
+    inner: list[float] = field(default_factory=list)
+    framed: list[int] = field(default_factory=lambda: [0, 0])
     hits: int = 0
     given: int = 0
     seconds: float = 0.0
     seconds_detect: float = 0.0
     pages: int = 0
+
+
+def of_texts(masks: list[np.ndarray], texts: list[Box], page: Page) -> np.ndarray:
+    """Union of the masks that cover a fifth or more of one of the texts."""
+    mine = [m for m in masks if any(m[t.y0 : t.y1, t.x0 : t.x1].mean() > 0.2 for t in texts)]
+    return np.logical_or.reduce(mine) if mine else np.zeros(page.mask.shape, bool)
+
+
+def matched(regions: list[Region], true: list[np.ndarray], page: Page) -> tuple[list[tuple[float, int, int]], int]:
+    """(IoU, region, balloon) of every overlap, best first, and how many match one to one at IoU 0.5."""
+    found = [whole(r, page) for r in regions]
+    pairs = sorted(
+        ((iou(f, t), i, j) for i, f in enumerate(found) for j, t in enumerate(true) if (f & t).any()), reverse=True
+    )
+    used_f: set[int] = set()
+    used_t: set[int] = set()
+    for value, i, j in pairs:
+        if value >= 0.5 and i not in used_f and j not in used_t:
+            used_f.add(i)
+            used_t.add(j)
+    return pairs, len(used_t)
 
 
 def measure(page: Page, score: Score, overlay: Path | None, options: dict[str, Any]) -> None:
@@ -128,16 +162,18 @@ def measure(page: Page, score: Score, overlay: Path | None, options: dict[str, A
     score.methods.update(r.method for r in regions)
     true, owner = truths(page)
     rows = []
+    inner = balloon_masks(page.image, page.texts, frames=page.frames, **(options | {"outline": False, "grow": -2}))
+    inner_masks = [whole(r, page) for r in inner]
     for b, truth in enumerate(true):
         texts = [page.texts[t] for t in owner[b]]
-        mine = [m for m in masks if any(m[t.y0 : t.y1, t.x0 : t.x1].mean() > 0.2 for t in texts)]
-        predicted = np.logical_or.reduce(mine) if mine else np.zeros(shape, bool)
         others = page.mask & ~truth
+        predicted = of_texts(masks, texts, page)
         strict = iou(predicted & ~others, truth)
         skip = others | band(truth)
         tolerant = iou(predicted & ~skip, truth & ~skip)
         score.strict.append(strict)
         score.tolerant.append(tolerant)
+        score.inner.append(iou(of_texts(inner_masks, texts, page) & ~others, truth))
         rows.append((strict, tolerant, page.balloons[b]))
     score.both += int((everything & page.mask).sum())
     score.union += int((everything | page.mask).sum())
@@ -149,24 +185,19 @@ def measure(page: Page, score: Score, overlay: Path | None, options: dict[str, A
     start = time.process_time()
     detected = detect_balloons(page.image)
     score.seconds_detect += time.process_time() - start
-    found = [whole(r, page) for r in detected]
-    pairs = sorted(
-        ((iou(f, t), i, j) for i, f in enumerate(found) for j, t in enumerate(true) if (f & t).any()), reverse=True
-    )
-    used_f: set[int] = set()
-    used_t: set[int] = set()
-    for value, i, j in pairs:
-        if value >= 0.5 and i not in used_f and j not in used_t:
-            used_f.add(i)
-            used_t.add(j)
-    score.hits += len(used_t)
-    score.found += len(found)
+    pairs, hits = matched(detected, true, page)
+    score.hits += hits
+    score.found += len(detected)
+    framed = detect_balloons(page.image, frames=page.frames)
+    score.framed[0] += matched(framed, true, page)[1]
+    score.framed[1] += len(framed)
     score.given += len(true)
     score.pages += 1
     if overlay:
         draw(page, regions, rows, overlay / f"{page.title}_{page.index:03d}_annotated.png")
-        scores = [(max((v for v, a, _ in pairs if a == i), default=0.0), r.score, r.box)
-                  for i, r in enumerate(detected)]
+        scores = [
+            (max((v for v, a, _ in pairs if a == i), default=0.0), r.score, r.box) for i, r in enumerate(detected)
+        ]
         draw(page, detected, scores, overlay / f"{page.title}_{page.index:03d}_detected.png")
 
 
@@ -174,15 +205,19 @@ def draw(page: Page, regions: list[Region], rows: list[tuple[float, float, Box]]
     """Green: right, red: too much, blue: missed; figures: strict IoU and IoU with tolerance (or score)."""
     out = page.image[..., ::-1].astype(np.float32)
     mask = union_mask(regions, *page.mask.shape)
-    for where, colour in ((mask & page.mask, (0, 200, 0)), (mask & ~page.mask, (0, 0, 255)),
-                          (~mask & page.mask, (255, 80, 0))):
+    for where, colour in (
+        (mask & page.mask, (0, 200, 0)),
+        (mask & ~page.mask, (0, 0, 255)),
+        (~mask & page.mask, (255, 80, 0)),
+    ):
         out[where] = out[where] * 0.55 + np.array(colour, np.float32) * 0.45
     out = np.ascontiguousarray(out.astype(np.uint8))
     for region in regions:
         found, _ = cv2.findContours(whole(region, page).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
         cv2.drawContours(out, found, -1, (0, 160, 160), 1)
-        cv2.putText(out, f"{region.method} {region.score:.2f}", (region.box.x0, region.box.y1 + 10), 0, 0.38,
-                    (200, 0, 200), 1)
+        cv2.putText(
+            out, f"{region.method} {region.score:.2f}", (region.box.x0, region.box.y1 + 10), 0, 0.38, (200, 0, 200), 1
+        )
     for value, second, box in rows:
         cv2.putText(out, f"{value:.2f} {second:.2f}", (box.x0, box.y0 + 10), 0, 0.42, (0, 0, 220), 1)
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -210,28 +245,38 @@ def main() -> None:
     options = {"drawn_text": args.drawn_text} if args.drawn_text else {}
     scores: dict[str, Score] = {}
     for page in read_pages(args.data / "pages", args.title):
-        score = scores.setdefault(page.title, Score([], [], [], Counter()))
+        score = scores.setdefault(page.title, Score([], [], Counter()))
         before = len(score.strict)
         measure(page, score, args.overlay, options)
         if args.list:
             for b, value in enumerate(score.strict[before:]):
                 if value < 0.85:
-                    print(f"  {page.title} {page.index:03d} {tuple(page.balloons[b])} strict {value:.2f} "
-                          f"tolerant {score.tolerant[before + b]:.2f}")
-    print("with annotated text boxes")
-    print(f"{'title':16} {'N':>3} {'IoU':>6} {'±5 px':>6} {'page IoU':>8} {'recall':>6} {'outside':>7} {'s/page':>6}  methods")
+                    print(
+                        f"  {page.title} {page.index:03d} {tuple(page.balloons[b])} strict {value:.2f} "
+                        f"tolerant {score.tolerant[before + b]:.2f}"
+                    )
+    print("with annotated text boxes and frames")
+    heads = "title", "N", "IoU", "±5 px", "inside", "page IoU", "recall", "outside", "s/page"
+    print("{:16} {:>3} {:>6} {:>6} {:>6} {:>8} {:>6} {:>7} {:>6}  methods".format(*heads))
     for title, s in scores.items():
-        print(f"{title:16} {len(s.strict):3d} {np.mean(s.strict):6.3f} {np.mean(s.tolerant):6.3f} "
-              f"{ratio(s.both, s.union):8.3f} {ratio(s.both, s.true):6.3f} {s.outside:7d} {s.seconds / s.pages:6.2f}  "
-              + ", ".join(f"{k} {v}" for k, v in s.methods.most_common()))
-    print("\nwithout annotation, IoU >= 0.5")
-    print(f"{'title':16} {'true':>4} {'found':>5} {'P':>6} {'R':>6} {'F1':>6} {'s/page':>6}")
+        print(
+            f"{title:16} {len(s.strict):3d} {np.mean(s.strict):6.3f} {np.mean(s.tolerant):6.3f} "
+            f"{np.mean(s.inner):6.3f} {ratio(s.both, s.union):8.3f} {ratio(s.both, s.true):6.3f} {s.outside:7d} "
+            f"{s.seconds / s.pages:6.2f}  " + ", ".join(f"{k} {v}" for k, v in s.methods.most_common())
+        )
+    print("\nwithout annotation, IoU >= 0.5 (with frames: panel boxes given, no text boxes)")
+    print(f"{'title':16} {'true':>4} {'found':>5} {'P':>6} {'R':>6} {'F1':>6} {'with frames F1':>15} {'s/page':>6}")
     for title, s in scores.items():
         p, r, f = f1(s.hits, s.found, s.given)
-        print(f"{title:16} {s.given:4d} {s.found:5d} {p:6.3f} {r:6.3f} {f:6.3f} {s.seconds_detect / s.pages:6.2f}")
-    total = [sum(getattr(s, name) for s in scores.values()) for name in ("hits", "found", "given")]
-    p, r, f = f1(*total)
-    print(f"{'all':16} {total[2]:4d} {total[1]:5d} {p:6.3f} {r:6.3f} {f:6.3f}")
+        framed = f1(s.framed[0], s.framed[1], s.given)[2]
+        print(
+            f"{title:16} {s.given:4d} {s.found:5d} {p:6.3f} {r:6.3f} {f:6.3f} {framed:15.3f} "
+            f"{s.seconds_detect / s.pages:6.2f}"
+        )
+    hits, found, given = (sum(getattr(s, name) for s in scores.values()) for name in ("hits", "found", "given"))
+    p, r, f = f1(hits, found, given)
+    framed = f1(*(sum(s.framed[k] for s in scores.values()) for k in (0, 1)), given)[2]
+    print(f"{'all':16} {given:4d} {found:5d} {p:6.3f} {r:6.3f} {f:6.3f} {framed:15.3f}")
 
 
 if __name__ == "__main__":

@@ -131,9 +131,9 @@ def balloon_masks(
 
     Returns:
         One region per balloon, in the order of their first text: two texts in one balloon give one region, joined
-        balloons with a text each give two. `method` and `score` are ``flood`` (the outline holds), ``thickened``
-        (it has gaps) with the evidence for the region in [0.5, 1], ``ellipse`` (0.5, it is wide open), ``letters`` (0.4) and ``rectangle`` (0.2) for
-        lettering in no balloon.
+        balloons with a text each give two. Methods and scores: ``flood`` (the outline holds) and ``thickened`` (it has
+        gaps) with the evidence for the region in [0.5, 1]; ``ellipse`` (0.5, the outline is wide open); ``letters``
+        (0.4) and ``rectangle`` (0.2) for lettering in no balloon.
     """
     scale = working_scale(image)
     if scale < 1:
