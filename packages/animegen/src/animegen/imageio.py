@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 MAX_PIXELS = 100_000_000
 """Largest picture that is decoded unless the caller says otherwise; checked on the header."""
 
-# What Pillow says about odd tags of broken files would come before our one line.
-warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.TiffImagePlugin")
+# What Pillow says about odd parts of broken files would come before our one line.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.(Tiff|Png)ImagePlugin")
 
 _FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF", "GIF", "AVIF")  # never EPS and the like, which run programs
 _READABLE = "PNG, JPEG, WebP, BMP and TIFF are read."
