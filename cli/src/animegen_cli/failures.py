@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-import tempfile
-import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -98,6 +96,9 @@ def _reader_gone() -> int:
 
 def _bug(console: Console, args: Sequence[str], error: Exception) -> int:
     """A traceback is for us, not for the user: it goes into a file that can be sent along."""
+    import tempfile
+    import traceback
+
     text = "".join(traceback.format_exception(error))
     try:
         with tempfile.NamedTemporaryFile("w", prefix="animegen-bug-", suffix=".txt", delete=False) as file:

@@ -14,6 +14,8 @@ from animegen_cli.console import Console, size
 from animegen_cli.group import Group, pass_console
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from animegen.options import OptionInfo
     from animegen.registry import Plugin, Registry, Stage
 
@@ -54,12 +56,7 @@ def list_plugins(console: Console, kind: str | None) -> None:
 
 
 def _row(registry: Registry, plugin: Plugin, kind: str | None) -> dict[str, Any]:
-    from animegen.weights import WeightStore
-    from animegen_cli.environment import known
-
-    store = WeightStore()
     stages = [stage for stage in registry.stages() if stage.plugin == plugin and kind in (None, stage.kind)]
-    files = [file for file in known(registry) if file.plugin == plugin.name] if stages else []
     return {
         "name": plugin.short_name,
         "distribution": plugin.name,
@@ -71,16 +68,24 @@ def _row(registry: Registry, plugin: Plugin, kind: str | None) -> dict[str, Any]
             {"kind": stage.kind, "name": stage.name, "full_name": stage.full_name, "summary": stage.spec.summary}
             for stage in stages
         ],
-        "weights": [
-            {
-                "name": file.name,
-                "size": file.weight.size,
-                "required": file.weight.required,
-                "state": store.status(file.plugin, file.weight).state,
-            }
-            for file in files
-        ],
+        "weights": _weights(plugin, stages) if any(stage.spec.weights for stage in stages) else [],
     }
+
+
+def _weights(plugin: Plugin, stages: Sequence[Stage]) -> list[dict[str, Any]]:
+    from animegen.weights import WeightStore
+    from animegen.weights_names import known_weights
+
+    store = WeightStore()
+    return [
+        {
+            "name": file.name,
+            "size": file.weight.size,
+            "required": file.weight.required,
+            "state": store.status(file.plugin, file.weight).state,
+        }
+        for file in known_weights((plugin.name, stage.spec) for stage in stages)
+    ]
 
 
 def _weights_words(files: list[dict[str, Any]]) -> str:
