@@ -26,9 +26,7 @@ from animegen.imageio import (
     write_mask,
 )
 
-RELAXED = settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+RELAXED = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def drawing(height: int = 40, width: int = 60, seed: int = 0) -> np.ndarray:
@@ -146,9 +144,7 @@ def test_bomb_is_refused_on_its_header(tmp_path: Path):
     assert "100,000,000" in error.message
     assert "--max-pixels 400000000" in error.hints[0]
     assert image_size(path) == (20_000, 20_000)
-    assert (
-        "broken" in refusal(path, max_pixels=10**9).message
-    )  # now it is decoded, and there is nothing in it
+    assert "broken" in refusal(path, max_pixels=10**9).message  # now it is decoded, and there is nothing in it
 
 
 def test_unreadable_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -244,9 +240,7 @@ def test_sixteen_bit_grey_with_alpha():
     body = b"\0" + rows.tobytes()
 
     def chunk(kind: bytes, content: bytes) -> bytes:
-        return (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     start = chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 1, 16, 4, 0, 0, 0))
     data = b"\x89PNG\r\n\x1a\n" + start + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b"")
