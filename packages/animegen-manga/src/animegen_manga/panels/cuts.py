@@ -91,7 +91,7 @@ def find_cuts(maps: Maps, cell: Cell, ruler: Ruler, *, across: bool) -> list[Cut
         for second in stops:
             low, high = max(first.low, second.low), min(first.high, second.high)
             width = second.at - first.at + (second.slope - first.slope) * (low + high) / 2
-            if 1.5 <= width <= ruler.widest and abs(first.slope - second.slope) <= 0.06:
+            if high > low and 1.5 <= width <= ruler.widest and abs(first.slope - second.slope) <= 0.06:
                 hits = first.hit[low - first.low : high - first.low] & second.hit[low - second.low : high - second.low]
                 if hits.sum() >= 0.25 * len(hits):
                     found.append(judge.cut(first, second))
