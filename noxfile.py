@@ -11,8 +11,8 @@ import nox
 
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
-CORE = ("packages/animegen", "packages/animegen-manga", "cli")
-KIT = "packages/animegen-testing"
+CORE = ("./packages/animegen", "./packages/animegen-manga", "./cli")
+KIT = "./packages/animegen-testing"
 TOOLS = ("pytest", "pytest-xdist", "hypothesis", "pytest-benchmark")
 PLUGINS = sorted(
     path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml") if not path.parent.name.startswith("_")
@@ -48,7 +48,7 @@ def tests(session: nox.Session) -> None:
 @nox.parametrize("name", PLUGINS)
 def plugin_tests(session: nox.Session, name: str) -> None:
     """The tests of one plugin, with everything that it needs and nothing else."""
-    install(session, *editable(*CORE, KIT, f"plugins/{name}"), *TOOLS)
+    install(session, *editable(*CORE, KIT, f"./plugins/{name}"), *TOOLS)
     session.run("pytest", f"plugins/{name}", *session.posargs)
 
 
@@ -79,7 +79,7 @@ def types(session: nox.Session) -> None:
 def imports(session: nox.Session) -> None:
     """Who may import whom."""
     install(session, *editable(*CORE, KIT), "import-linter")
-    session.install("--no-deps", *editable(*(f"plugins/{name}" for name in PLUGINS)))
+    session.install("--no-deps", *editable(*(f"./plugins/{name}" for name in PLUGINS)))
     session.run("lint-imports")
 
 
@@ -102,7 +102,7 @@ def wheels(session: nox.Session) -> None:
     """Build a wheel of every distribution into ``dist/``."""
     install(session, "build", "hatchling")
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
-    for folder in (*CORE, KIT, *(f"plugins/{name}" for name in PLUGINS)):
+    for folder in (*CORE, KIT, *(f"./plugins/{name}" for name in PLUGINS)):
         session.run("python", "-m", "build", "--wheel", "--outdir", "dist", folder)
 
 
