@@ -56,12 +56,20 @@ class RunFolder:
 
     @classmethod
     def create(cls, out: Path, record: RunRecord, label: str) -> RunFolder:
-        """A new folder for a run, named by day, panels and the start of its id."""
+        """A new folder for a run, named by day, panels and the start of its id; no other process gets the same one."""
         stem = f"{date.today().isoformat()}_{_slug(label)}_{record.id[:_ID_SHOWN]}"
         path, number = out / stem, 2
-        while path.exists():
-            path, number = out / f"{stem}-{number}", number + 1
-        return cls(path)
+        while True:
+            try:
+                path.mkdir(parents=True)
+            except FileExistsError as error:
+                if not out.is_dir():  # a file in the folder's place
+                    raise disk_error(error, out) from error
+                path, number = out / f"{stem}-{number}", number + 1
+            except OSError as error:
+                raise disk_error(error, path) from error
+            else:
+                return cls(path)
 
     @classmethod
     def find(cls, out: Path, run_id: str) -> tuple[RunFolder, str] | None:
