@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import resource
+import os
 import shutil
 import signal
 import subprocess
@@ -262,7 +262,6 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_afterwards(
     assert not list(place.rglob("*.part.png"))
     resumed = finish("run", "n.png", "m.png", *quick, "--resume")
     assert resumed.code == 0, resumed.err
-    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
 
 
 def test_a_disk_that_is_really_full(finish: Call, pair: tuple[Path, Path], place: Path, quick: Any) -> None:
@@ -280,6 +279,37 @@ def test_a_disk_that_is_really_full(finish: Call, pair: tuple[Path, Path], place
         assert not list(small.rglob("*.part*.png"))
     finally:
         subprocess.run(["umount", str(small)], check=False)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read and write everything")
+def test_what_may_not_be_read_or_written(animegen: Call, pair: tuple[Path, Path], place: Path, quick: Any) -> None:
+    locked = place / "locked"
+    locked.mkdir(mode=0o500)
+    result = animegen("run", *pair, *quick, "--out", locked)
+    assert (result.code, len(result.errors)) == (5, 1), result.err
+    pair[0].chmod(0)
+    result = animegen("run", *pair, *quick)
+    assert (result.code, len(result.errors)) == (4, 1), result.err
+    assert "Permission denied" in result.err
+
+
+def test_runs_at_the_same_time_have_folders_of_their_own(
+    animegen_process: Call, pair: tuple[Path, Path], quick: Any
+) -> None:
+    started = [animegen_process("run", *pair, *quick, "-q") for _ in range(3)]
+    clips = {process.communicate(timeout=120)[0].strip() for process in started}
+    assert [process.returncode for process in started] == [0, 0, 0]
+    assert len(clips) == 3
+    assert len({Path(clip).read_bytes() for clip in clips}) == 1
+
+
+@pytest.mark.data
+def test_real_panels(animegen: Call, real_data: Path) -> None:
+    first, last = (real_data / "panels" / f"07_torinome_bird_{side}.png" for side in "ab")
+    document = json.loads(animegen("run", first, last, "--frames", 5, "--json").out)
+    assert (document["status"], document["frames"]) == ("done", 5)
+    height, width = read_image(first).shape[:2]
+    assert (document["width"], document["height"]) == (width, height)
 
 
 def test_the_runs_folder_needs_no_name_that_is_special(animegen: Call, pair: tuple[Path, Path], quick: Any) -> None:
