@@ -31,7 +31,7 @@ class BalloonOptions:
     )
     min_score: float = option(
         0.5,
-        "Without annotation, how sure a balloon must be; a larger value finds fewer, surer balloons.",
+        "Without annotation, how sure a balloon must be; larger finds fewer, surer ones, smaller also lone ! and ?.",
         min=0.0,
         max=1.0,
     )

@@ -79,7 +79,7 @@ def detect_balloons(
     height, width = lightness.shape
     views = [None, *([_inside(frames, height, width)] if frames else [])]
     seen = sorted(
-        (s for allowed in views for s in _sightings(lightness, allowed) if s.score >= min_score),
+        (s for allowed in views for s in _sightings(lightness, allowed, min_score) if s.score >= min_score),
         key=lambda s: -s.score,
     )
     taken = np.zeros((height, width), bool)
@@ -105,7 +105,7 @@ def _inside(frames: Sequence[Box], height: int, width: int) -> Mask:
     return mask
 
 
-def _sightings(lightness: NDArray[np.uint8], allowed: Mask | None) -> Iterator[Sighting]:
+def _sightings(lightness: NDArray[np.uint8], allowed: Mask | None, min_score: float) -> Iterator[Sighting]:
     height, width = lightness.shape
     short = min(height, width)
     settled = np.zeros((height, width), bool)
@@ -119,7 +119,7 @@ def _sightings(lightness: NDArray[np.uint8], allowed: Mask | None) -> Iterator[S
             room = free | letters if thickness >= 2 else free
             core = depth(room) > thickness
             for window, component in _components(core, thickness, short, settled, counts):
-                found = _judge(lightness, free, room, level, window, component, thickness, short)
+                found = _judge(lightness, free, room, level, window, component, thickness, short, min_score)
                 if found is None:
                     continue
                 yield found
@@ -176,6 +176,7 @@ def _judge(
     core: Mask,
     thickness: int,
     short: int,
+    min_score: float,
 ) -> Sighting | None:
     view = slice(window.y0, window.y1), slice(window.x0, window.x1)
     mask = core
@@ -193,7 +194,7 @@ def _judge(
     paper = int(np.median(lightness[view][mask & free[view]]))
     difference = np.clip(paper - lightness[view].astype(np.int16), 0, 255).astype(np.uint8)
     text = find_lettering(mask, ink, difference, short)
-    if text is None or text.score < 0.2:
+    if text is None or text.score < min_score:  # the product below can only be smaller
         return None
     letters = text.mask
     candidate = Candidate(mask, ~free[view] & ~letters, letters, 255 - level, thickness)
