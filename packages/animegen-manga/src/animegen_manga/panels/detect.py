@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Background = Literal["auto", "white", "black"]
 
-WORK_SIDE = 800
+WORK_SIDE = 640
 """Short side of the picture that is worked on; larger pages are made smaller first."""
 WORK_PIXELS = 2_400_000
 """Largest picture that is worked on: a tall strip is made smaller for it."""
