@@ -14,7 +14,7 @@ import numpy as np
 
 from animegen._cv2 import cv2
 from animegen.media import Box, Region
-from animegen_manga.order import reading_order
+from animegen_manga.order import SPREAD, reading_order
 from animegen_manga.panels.cell import Cell
 from animegen_manga.panels.edges import Ruler
 from animegen_manga.panels.evidence import PAPER, evidence, likeness
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     Background = Literal["auto", "white", "black"]
 
 WORK_SIDE = 640
-"""Short side of the picture that is worked on; larger pages are made smaller first."""
+"""Short side of the page that is worked on (of one of the two on a double page); larger ones are made smaller."""
 WORK_PIXELS = 2_400_000
 """Largest picture that is worked on: a tall strip is made smaller for it."""
 AT_PAGE_EDGE = 0.5
@@ -58,7 +58,7 @@ def detect_panels(
         sides are supported. The whole page where no panel is found.
     """
     height, width = image.shape[:2]
-    scale = min(1.0, WORK_SIDE / min(height, width), (WORK_PIXELS / (height * width)) ** 0.5)
+    scale = min(1.0, WORK_SIDE / _short_side(width, height), (WORK_PIXELS / (height * width)) ** 0.5)
     small = image
     if scale < 1:
         small = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
@@ -73,9 +73,14 @@ def detect_panels(
     return [regions[i] for i in order.indices]
 
 
+def _short_side(width: int, height: int) -> float:
+    """Short side of one page: a double page is two of them."""
+    return min(height, width / 2 if width > SPREAD * height else width)
+
+
 def _cells(image: Image, colour: NDArray[np.uint8], boxes: list[Box], threshold: float) -> list[Cell]:
     height, width = image.shape[:2]
-    short = min(height, width)
+    short = _short_side(width, height)
     ruler = Ruler(short, max(1, round(0.0025 * short)))
     maps = evidence(likeness(image, colour), ruler.reach, 0.04 * short, boxes)
     page = Cell(np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float64))
