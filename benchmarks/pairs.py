@@ -31,42 +31,37 @@ def pairs(folder: Path) -> list[tuple[str, Path, Path]]:
 
 
 def measure(command: list[str]) -> tuple[float, float, int, dict[str, object]]:
-    """Wall seconds, CPU seconds, peak MiB of the largest process, and the command's JSON answer."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    """Wall seconds, CPU seconds, peak MiB of the largest command so far, and the command's JSON answer."""
     started = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        peak = 0
-        output, errors = "", ""
-        output, errors = process.communicate()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(["/usr/bin/env", *command], capture_output=True, text=True, check=False)
     wall = time.perf_counter() - started
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    if process.returncode:
-        sys.exit(f"{' '.join(command)}\n{errors}")
+    if done.returncode:
+        sys.exit(f"{' '.join(command)}\n{done.stderr}")
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    answer = json.loads(output)
-    record = json.loads(Path(answer["run"]).read_text("utf-8"))
-    peak = max(step["peak_memory_mib"] for step in record["steps"])
-    return wall, cpu, max(peak, answer.get("peak_memory_mib") or 0), answer
+    return wall, cpu, after.ru_maxrss // 1024, json.loads(done.stdout)
 
 
 def main() -> None:
+    """Run every pair and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=Path(os.environ.get("ANIMEGEN_DATA", ROOT.parent / "shared/data")))
     parser.add_argument("--out", type=Path, default=Path(tempfile.gettempdir()) / "animegen-pairs")
     parser.add_argument("options", nargs="*", help="options of animegen run, after --")
     arguments = parser.parse_args()
     print(f"{'pair':28} {'size':>9} {'frames':>6} {'wall s':>7} {'cpu s':>7} {'MiB':>5}  notes")
-    worst = [0.0, 0]
+    worst_wall, peak = 0.0, 0
     for name, first, last in pairs(arguments.data / "panels"):
-        command = [sys.executable, "-m", "animegen_cli", "--json", "run", str(first), str(last)]
-        command += ["--force", "--out", str(arguments.out), *arguments.options]
-        wall, cpu, peak, answer = measure(command)
-        worst = [max(worst[0], wall), max(worst[1], peak)]
+        command = ["animegen", "--json", "run", str(first), str(last), "--force", "--out", str(arguments.out)]
+        wall, cpu, peak, answer = measure([*command, *arguments.options])
+        worst_wall = max(worst_wall, wall)
         size = f"{answer['width']}x{answer['height']}"
-        notes = "; ".join(map(str, answer["warnings"]))
+        notes = "; ".join(answer["warnings"])
         print(f"{name:28} {size:>9} {answer['frames']:>6} {wall:7.2f} {cpu:7.2f} {peak:5}  {notes}", flush=True)
+    python = sys.version.split()[0]
     print(
-        f"worst: {worst[0]:.2f} s of {SECONDS:g}, {worst[1]} MiB of {MEBIBYTES}; {os.cpu_count()} cores, {sys.version.split()[0]}"
+        f"worst {worst_wall:.2f} s of {SECONDS:g}, {peak} MiB of {MEBIBYTES}; {os.cpu_count()} cores, Python {python}"
     )
 
 
