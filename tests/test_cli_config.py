@@ -74,3 +74,11 @@ def test_a_recipe_of_the_users_own(animegen: Call, place: Path) -> None:
     (place / "recipes" / "mine.toml").write_text('[recipe]\nsummary = "Mine."\n\n[run]\ninterpolator = "crossfade"\n')
     shown = json.loads(animegen("config", "show", "--recipe", "mine", "--json").out)["settings"]
     assert shown["run"]["interpolator"] == {"value": "crossfade", "source": "recipe mine"}
+
+
+def test_a_recipe_names_the_plugins_it_needs(animegen: Call, place: Path) -> None:
+    text = '[recipe]\nplugins = ["animegen", "acme-dream"]\n\n[run]\ninterpolator = "dream"\n'
+    (place / "mine.toml").write_text(text)
+    result = animegen("run", "--recipe", "mine.toml")
+    assert (result.code, len(result.errors)) == (3, 1)
+    assert "pip install acme-dream" in result.err

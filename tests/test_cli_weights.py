@@ -91,9 +91,10 @@ def test_nobody_is_taken_to_agree(finish: Call, env: dict[str, str]) -> None:
 
 
 def test_offline_fetches_nothing(finish: Call, env: dict[str, str]) -> None:
-    result = finish("--offline", "weights", "fetch", "heavy", "--yes", env=env)
-    assert (result.code, len(result.errors)) == (3, 1)
-    assert "--from" in result.err
+    for args in (("--offline", "weights", "fetch", "heavy"), ("weights", "fetch", "heavy", "--offline")):
+        result = finish(*args, env=env)
+        assert (result.code, len(result.errors)) == (3, 1)
+        assert "--from" in result.err
 
 
 def test_a_place_that_does_not_have_it(finish: Call, env: dict[str, str]) -> None:

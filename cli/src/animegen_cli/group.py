@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
@@ -19,7 +20,7 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Command(click.Command):
-    """A command that also takes ``--json``, ``-q``, ``-v`` and ``--progress``, as the program itself does."""
+    """A command that also takes ``--json``, ``-q``, ``-v``, ``--progress`` and ``--offline``, as the program does."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -135,6 +136,13 @@ def common_options() -> list[click.Option]:
             callback=_changes(_set_progress),
             help="How progress is shown; auto is a bar on a terminal and plain lines elsewhere.",
         ),
+        click.Option(
+            ["--offline"],
+            is_flag=True,
+            expose_value=False,
+            callback=_changes(_set_offline),
+            help="Never use the network.",
+        ),
     ]
 
 
@@ -160,6 +168,10 @@ def _set_verbose(console: Console, _: bool) -> None:
 
 def _set_progress(console: Console, value: str) -> None:
     console.progress = value
+
+
+def _set_offline(_: Console, __: bool) -> None:
+    os.environ["ANIMEGEN_OFFLINE"] = "1"  # a variable, so that it holds for every process that is started
 
 
 pass_console = click.make_pass_decorator(Console, ensure=True)

@@ -36,14 +36,13 @@ COMMANDS = {
             type=click.Path(path_type=Path),
             help="Settings file; the nearest animegen.toml otherwise.",
         ),
-        click.Option(["--offline"], is_flag=True, help="Never use the network."),
         click.Option(["--version"], is_flag=True, help="Show versions and exit."),
         *common_options(),
     ],
     invoke_without_command=True,
 )
 @click.pass_context
-def cli(ctx: click.Context, config: Path | None, offline: bool, version: bool) -> None:
+def cli(ctx: click.Context, config: Path | None, version: bool) -> None:
     """Turn two manga panels into a short anime transition clip.
 
     Start with: animegen run FIRST LAST, or animegen run alone for the bundled sample.
@@ -53,11 +52,8 @@ def cli(ctx: click.Context, config: Path | None, offline: bool, version: bool) -
 
         click.echo(f"animegen {version_of('animegen')} (command line {version_of('animegen-cli')})")
         ctx.exit()
-    # Variables, not arguments: the settings of this process are those of every process it starts.
-    if config is not None:
+    if config is not None:  # a variable, so that it holds for every process that is started
         os.environ["ANIMEGEN_CONFIG"] = str(config)
-    if offline:
-        os.environ["ANIMEGEN_OFFLINE"] = "1"
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help())
 

@@ -84,20 +84,10 @@ def clip_document(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
 def say_better(console: Console, registry: Registry) -> None:
     """After a run that drew with built-in stages: what would draw better, while it is not installed."""
     from animegen.recipes import BEST, load
-    from animegen.roles import ROLE_KINDS, ROLES
 
-    asked = load(BEST).layer.tables["run"]
-    absent = []
-    for role in ROLES:
-        here = {stage.name for stage in registry.stages(ROLE_KINDS[role])}
-        names = asked.get(role, ())
-        absent += [name for name in ([names] if isinstance(names, str) else names) if name not in here]
-    absent = [name for name in absent if name not in ("none", "auto")]
-    if asked.get("interpolator") in absent:
-        packages = " ".join(f"animegen-{name}" for name in absent)
-        console.say(
-            "better", f"the built-in stages move what both panels show; for drawn motion: pip install {packages}"
-        )
+    if absent := load(BEST).missing(registry):
+        text = "the built-in stages move what both panels show; for drawn motion: pip install"
+        console.say("better", f"{text} {' '.join(absent)}")
 
 
 def _number(fps: str) -> str:

@@ -68,8 +68,17 @@ def _row(registry: Registry, plugin: Plugin, kind: str | None) -> dict[str, Any]
             {"kind": stage.kind, "name": stage.name, "full_name": stage.full_name, "summary": stage.spec.summary}
             for stage in stages
         ],
+        "absent": _absent(stages),
         "weights": _weights(plugin, stages) if any(stage.spec.weights for stage in stages) else [],
     }
+
+
+def _absent(stages: Sequence[Stage]) -> list[str]:
+    """Libraries that stages need and that are not installed."""
+    from animegen.registry import is_installed
+
+    needed = dict.fromkeys(library for stage in stages for library in stage.spec.needs.libraries)
+    return [library for library in needed if not is_installed(library)]
 
 
 def _weights(plugin: Plugin, stages: Sequence[Stage]) -> list[dict[str, Any]]:
@@ -104,6 +113,8 @@ def _weights_words(files: list[dict[str, Any]]) -> str:
 def _state_words(row: dict[str, Any]) -> str:
     if row["state"] == "failed":
         return f"failed: {row['reason']}  (animegen plugins check {row['name']})"
+    if row["absent"]:
+        return f"needs {', '.join(row['absent'])}, not installed here"
     return f"{row['state']} (built in)" if row["distribution"] == BUILT_IN else str(row["state"])
 
 

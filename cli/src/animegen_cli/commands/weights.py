@@ -109,7 +109,7 @@ def fetch(
     for file in chosen:
         if file not in wanted:
             console.say("here", f"{file.name}   {store.status(file.plugin, file.weight).describe(file.weight)}")
-    if wanted and source is None:
+    if wanted and source is None and not store.offline:  # offline, there is nothing to agree to
         _agree(console, wanted, yes)
     for file in wanted:
         try:

@@ -287,6 +287,7 @@ def usual_layers(
         reason = f"recipe {chosen.name}: {reason}"
     else:
         chosen, reason = recipes.load(recipe), ""
+        chosen.check(registry)
     layers = [chosen.layer]
     if config:
         from_file = file_layer()

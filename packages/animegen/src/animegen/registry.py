@@ -250,7 +250,7 @@ def check_libraries(stage: Stage) -> None:
     Raises:
         MissingError: One is not installed.
     """
-    absent = [library for library in stage.spec.needs.libraries if not _is_installed(library)]
+    absent = [library for library in stage.spec.needs.libraries if not is_installed(library)]
     if absent:
         raise MissingError(
             f"{stage.full_name} needs {' and '.join(absent)}, not installed here.",
@@ -258,7 +258,8 @@ def check_libraries(stage: Stage) -> None:
         )
 
 
-def _is_installed(library: str) -> bool:
+def is_installed(library: str) -> bool:
+    """Whether a library could be imported, as far as that is known without importing it."""
     from importlib.util import find_spec
 
     try:

@@ -1,7 +1,8 @@
 """Recipes: named settings in TOML files that anyone can write and share.
 
-A recipe has a ``[recipe]`` table with a summary, and otherwise the tables of ``animegen.toml``. Shipped ones lie
-in the package; a user's own lie in ``recipes/`` beside ``animegen.toml`` or in the user's configuration folder.
+A recipe has a ``[recipe]`` table with a summary and the plugins it needs, and otherwise the tables of
+``animegen.toml``. Shipped ones lie in the package; a user's own lie in ``recipes/`` beside ``animegen.toml`` or in
+the user's configuration folder.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 
 from animegen.config import ConfigLayer, as_layer, find_file, read_toml
-from animegen.errors import AnimeGenError, UsageError, did_you_mean
+from animegen.errors import AnimeGenError, MissingError, UsageError, did_you_mean
 from animegen.registry import Registry
 from animegen.roles import ROLE_KINDS, ROLES
 
@@ -30,12 +31,27 @@ class Recipe:
         summary: One sentence.
         layer: Its settings.
         place: Where it was found, for ``animegen config``.
+        plugins: Distributions whose stages it names.
     """
 
     name: str
     summary: str
     layer: ConfigLayer
     place: str
+    plugins: tuple[str, ...] = ()
+
+    def missing(self, registry: Registry) -> list[str]:
+        """Those of its plugins that are not installed."""
+        here = {row.name for row in registry.plugins}
+        return [name for name in self.plugins if name not in here]
+
+    def check(self, registry: Registry) -> None:
+        """Raises MissingError, with the command that brings them, where plugins are not installed."""
+        if missing := self.missing(registry):
+            raise MissingError(
+                f"the recipe {self.name} needs {' and '.join(missing)}, not installed here.",
+                hint=f"python -m pip install {' '.join(missing)}",
+            )
 
 
 def folders() -> Iterator[Path]:
@@ -79,8 +95,10 @@ def load(name: str) -> Recipe:
 
 def _from_document(name: str, document: dict[str, object], place: str) -> Recipe:
     head = document.pop("recipe", {})
-    summary = str(head.get("summary", "")) if isinstance(head, dict) else ""
-    return Recipe(name, summary, as_layer(f"recipe {name}", document), place)
+    head = head if isinstance(head, dict) else {}
+    listed = head.get("plugins", [])
+    plugins = tuple(map(str, listed)) if isinstance(listed, list) else ()
+    return Recipe(name, str(head.get("summary", "")), as_layer(f"recipe {name}", document), place, plugins)
 
 
 def best_available(registry: Registry) -> tuple[Recipe, str]:
