@@ -130,6 +130,14 @@ def test_a_double_page_is_read_half_by_half():
     assert_found(draw(panels, width=1200), panels)
 
 
+def test_pages_that_meet_at_the_fold_are_two_and_a_drawing_over_it_makes_them_one():
+    right = [Box(600, 0, 1200, 300), Box(600, 312, 1200, 840)]
+    left = [Box(0, 0, 600, 500), Box(0, 512, 600, 840)]
+    assert_found(draw([*right, *left], width=1200), [*right, *left])
+    across = [Box(30, 30, 1170, 500), Box(610, 512, 1170, 810), Box(30, 512, 598, 810)]
+    assert_found(draw(across, width=1200), across)
+
+
 def test_sizes_do_not_matter():
     page = draw(GRID)
     large = cv2.resize(page, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
