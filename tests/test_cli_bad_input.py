@@ -190,7 +190,8 @@ def test_wrong_usage_is_one_line_with_the_next_thing_to_type(
     args, words = USAGE[case]
     base = () if case == "option of an idle stage" else ("--detector", "none", "--frames", "3")
     refused(animegen("run", *pair, *base, *args), 2, *words)
-    assert not list(pair[0].parent.glob("runs/*/clip*"))
+    if case != "balloon":  # only the panels themselves tell how many balloons there are
+        assert not list(pair[0].parent.glob("runs*"))
 
 
 def test_too_many_arguments(animegen: Call, pair: tuple[Path, Path]) -> None:
@@ -206,6 +207,7 @@ def test_too_many_arguments(animegen: Call, pair: tuple[Path, Path]) -> None:
         ("[run]\nseed = -1", ("seed", "animegen.toml")),
         ("[interpolater]\nlines = 1", ("interpolater", "did you mean 'interpolator'")),
         ("[plugins]\nof = ['x']", ("plugins.of", "did you mean 'off'")),
+        ("[plugins]\noff = 'x'", ("plugins.off", "list")),
         ("[run]\nseed = 1\n\xff", ("animegen.toml",)),
     ],
 )

@@ -191,6 +191,11 @@ def test_dry_run_makes_nothing(animegen: Call, pair: tuple[Path, Path], quick: A
     assert not Path("runs").exists()
 
 
+def test_a_device_that_is_not_used_is_told(animegen: Call, pair: tuple[Path, Path], quick: Any) -> None:
+    assert "cuda:1 is not used" in animegen("run", *pair, *quick, "--device", "cuda:1", "--dry-run").err
+    assert "not used" not in animegen("run", *pair, *quick, "--device", "cpu", "--dry-run").err
+
+
 def test_preview_is_smaller_and_as_long(animegen: Call, place: Path, picture: Any) -> None:
     for name in ("p.png", "q.png"):
         write_image(name, picture(900, 600, 0))

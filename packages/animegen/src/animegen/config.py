@@ -78,6 +78,26 @@ def file_layer(path: Path | None = None) -> ConfigLayer | None:
     return None if path is None else as_layer(path.name, read_toml(path))
 
 
+def plugins_off(layer: ConfigLayer | None) -> tuple[str, ...]:
+    """The plugins that ``[plugins] off`` of a configuration file leaves out.
+
+    Raises:
+        UsageError: The table holds anything else.
+    """
+    table = layer.tables.get("plugins", {}) if layer else {}
+    off = table.get("off", [])
+    unknown = next((key for key in table if key != "off"), None)
+    if unknown is not None or not isinstance(off, list) or not all(isinstance(name, str) for name in off):
+        assert layer is not None
+        name = unknown or "off"
+        what = "is no option" if unknown else f"is {off!r}, which is no list of names"
+        raise UsageError(
+            f"plugins.{name} (from {layer.source}) {what}.",
+            hint=f'{did_you_mean(name, ["off"]) if unknown else ""}for example: [plugins] off = ["rife"]',
+        )
+    return tuple(off)
+
+
 def environment_layer(names: Iterable[str], environ: Mapping[str, str] | None = None) -> ConfigLayer:
     """The layer of variables ``ANIMEGEN_TABLE_OPTION``, e.g. ``ANIMEGEN_RUN_SEED=7``.
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from animegen import recipes
 from animegen.clip import Clip
-from animegen.config import ConfigLayer, environment_layer, file_layer
+from animegen.config import ConfigLayer, environment_layer, file_layer, plugins_off
 from animegen.errors import AnimeGenError, InterruptedRun
 from animegen.hashing import json_digest
 from animegen.job import Job, input_digest
@@ -26,6 +26,7 @@ from animegen.registry import Registry
 from animegen.runfolder import CACHE, RunFolder
 from animegen.session import Session
 from animegen.settings import Settings, resolve_settings, table_names
+from animegen.sizing import parse_size
 from animegen.store import DiskStore, MemoryStore, Store
 from animegen.weights import WeightStore
 
@@ -68,13 +69,15 @@ class Pipeline:
         config: bool = True,
         weights: WeightStore | None = None,
     ) -> None:
-        self.registry = registry or Registry()
+        self.registry = registry or Registry(off=plugins_off(file_layer()) if config else ())
         self.reporter = reporter or Reporter()
         self.weights = weights or WeightStore()
         reason = ""
         if layers is None:
             layers, reason = usual_layers(self.registry, recipe, settings or {}, config=config)
         self.settings: Settings = resolve_settings(self.registry, layers)
+        if (size := self.settings.run.values.size) not in ("fit", "crop"):
+            parse_size(size)  # now, and not after the first steps
         self.reason = reason
         self.out = None if out is None else Path(out)
         store: Store = MemoryStore() if self.out is None else DiskStore(self.out / CACHE, fresh=force)
@@ -126,19 +129,25 @@ class Pipeline:
         if self.reason:
             lines.append(("why", self.reason))
         lines += [("note", note) for note in self.settings.notes]
-        lines += [("note", text) for text in self._count_notes(job)]
+        lines += [("note", text) for text in (*self._count_notes(job), *self._device_notes())]
         lines.append(("need", f"about {memory_need_mib(job)} MiB of memory for the built-in stages"))
         return lines
 
+    def _uses_devices(self) -> bool:
+        return any(
+            choice.stage.spec.needs.libraries for choices in self.settings.choices.values() for choice in choices
+        )
+
     def _device_words(self) -> str:
-        heavy = [
-            choice
-            for choices in self.settings.choices.values()
-            for choice in choices
-            if choice.stage.spec.needs.libraries
-        ]
         run = self.settings.run.values
-        return f"{run.device}, {run.dtype}" if heavy else "cpu"
+        return f"{run.device}, {run.dtype}" if self._uses_devices() else "cpu"
+
+    def _device_notes(self) -> list[str]:
+        """A device that was named is never passed over in silence."""
+        device = self.settings.run.values.device
+        if device in ("auto", "cpu") or self._uses_devices():
+            return []
+        return [f"{device} is not used: every stage of this run works on the CPU"]
 
     def _count_notes(self, job: Job) -> list[str]:
         choice = self.settings.choices["interpolator"][0]
