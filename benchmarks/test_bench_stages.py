@@ -13,11 +13,11 @@ from animegen._cv2 import cv2
 from animegen.errors import AnimeGenError
 from animegen.media import union_mask
 from animegen.options import resolve
-from animegen.progress import Reporter
+from animegen.pictures.sample import sample_pair
+from animegen.pipeline.progress import Reporter
+from animegen.pipeline.session import StageContext
 from animegen.registry import Registry, Stage, import_target
-from animegen.sample import sample_pair
-from animegen.session import StageContext
-from animegen.weights import WeightStore
+from animegen.weights.store import WeightStore
 
 WIDTH, HEIGHT = 512, 320
 PAGE_WIDTH, PAGE_HEIGHT = 1170, 1654

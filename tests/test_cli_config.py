@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from animegen.options import describe_options
-from animegen.settings import RunOptions
+from animegen.settings.resolve import RunOptions
 
 Call = Callable[..., Any]
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from animegen.errors import InterruptedRun, UsageError
 from animegen.media import Panel, PanelPair
 from animegen.options import describe_options
-from animegen.settings import RunOptions
+from animegen.settings.resolve import RunOptions
 from animegen_cli import pairs, reporters
 from animegen_cli.commands.panels import _wanted
 from animegen_cli.console import Console, duration, one_line, size

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from animegen.config import ConfigLayer
 from animegen.errors import AnimeGenError, InterruptedRun
-from animegen.progress import Reporter
+from animegen.pipeline.progress import Reporter
+from animegen.settings.layers import ConfigLayer
 from animegen_cli.pair_lists import Item
 
 if TYPE_CHECKING:
-    from animegen.pipeline import Pipeline
+    from animegen.pipeline.pipeline import Pipeline
 
 Status = Literal["done", "skipped", "failed"]
 
@@ -81,8 +81,8 @@ def do_item(pipeline: Pipeline, item: Item, *, force: bool) -> Outcome:
     Raises:
         InterruptedRun: Ctrl-C.
     """
-    from animegen.record import read_record
-    from animegen.runfolder import RunFolder
+    from animegen.pipeline.record import read_record
+    from animegen.pipeline.runfolder import RunFolder
     from animegen_cli.results import clip_document
 
     started = time.perf_counter()
@@ -178,7 +178,7 @@ _worker: tuple[Pipeline, bool] | None = None
 def _open_worker(job: Job) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a worker without work has nothing to say about Ctrl-C
-    from animegen.pipeline import Pipeline
+    from animegen.pipeline.pipeline import Pipeline
     from animegen_cli.environment import installed
 
     pipeline = Pipeline(layers=job.layers, out=job.out, registry=installed(), reporter=Warnings(), force=job.force)

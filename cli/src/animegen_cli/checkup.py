@@ -83,7 +83,7 @@ def _memory() -> Check:
 
 
 def _disks(out: Path) -> Iterator[Check]:
-    from animegen.weights import WeightStore
+    from animegen.weights.store import WeightStore
 
     places = {"results": out, "cache": WeightStore().folder}
     for name, folder in places.items():
@@ -183,7 +183,7 @@ def _plugins(registry: Registry) -> Check:
 
 
 def _weights(registry: Registry) -> Check:
-    from animegen.weights import WeightStore
+    from animegen.weights.store import WeightStore
     from animegen_cli.environment import known
 
     store, files = WeightStore(), [file for file in known(registry) if file.weight.required]
@@ -200,8 +200,8 @@ def _weights(registry: Registry) -> Check:
 def _next_run(registry: Registry) -> Check:
     """Which recipe a run without one would take, and whether its settings hold."""
     try:
-        from animegen.pipeline import usual_layers
-        from animegen.settings import resolve_settings
+        from animegen.pipeline.pipeline import usual_layers
+        from animegen.settings.resolve import resolve_settings
 
         layers, reason = usual_layers(registry, None, {})
         settings = resolve_settings(registry, layers)

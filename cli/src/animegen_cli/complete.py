@@ -55,7 +55,7 @@ def plugins() -> Iterator[tuple[str, str]]:
 
 def recipes() -> Iterator[tuple[str, str]]:
     """Every recipe."""
-    from animegen.recipes import names
+    from animegen.settings.recipes import names
 
     for name in names():
         yield name, ""

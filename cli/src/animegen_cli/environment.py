@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from animegen.config import file_layer, plugins_off
 from animegen.registry import Registry
+from animegen.settings.layers import file_layer, plugins_off
 
 if TYPE_CHECKING:
-    from animegen.weights_names import KnownWeight
+    from animegen.weights.names import KnownWeight
 
 
 def installed() -> Registry:
@@ -22,7 +22,7 @@ def installed() -> Registry:
 
 def known(registry: Registry | None = None) -> tuple[KnownWeight, ...]:
     """Every file of weights that an installed stage can load."""
-    from animegen.weights_names import known_weights
+    from animegen.weights.names import known_weights
 
     registry = registry or installed()
     return known_weights((stage.plugin.name, stage.spec) for stage in registry.stages())

@@ -54,7 +54,7 @@ def gather(
         UsageError: One panel only, or boxes that are not boxes.
         InputError: The file of boxes cannot be read, or the record names no files.
     """
-    from animegen.inputs import read_text_boxes
+    from animegen.pipeline.inputs import read_text_boxes
 
     if first is not None and last is None:
         raise UsageError("LAST is missing: a clip goes from one panel to another.", hint="animegen run FIRST LAST")
@@ -103,8 +103,8 @@ def load(
     Raises:
         InputError: A file is not a picture, or not the one that the record tells of.
     """
-    from animegen.inputs import load_panel
     from animegen.media import PanelPair
+    from animegen.pipeline.inputs import load_panel
 
     if sources.sample:
         return _load_sample(sources, prompt, max_pixels)
@@ -141,8 +141,8 @@ def label(pair: PanelPair) -> str:
 
 
 def _load_sample(sources: Sources, prompt: str, max_pixels: int) -> tuple[PanelPair, dict[str, dict[str, Any]]]:
-    from animegen.inputs import load_panel
-    from animegen.sample import sample_pair
+    from animegen.pictures.sample import sample_pair
+    from animegen.pipeline.inputs import load_panel
 
     pair = sample_pair()
     panels, facts = [], {}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from animegen.config import ConfigLayer
 from animegen.options import describe_options
+from animegen.settings.layers import ConfigLayer
 
 if TYPE_CHECKING:
     from animegen.media import PanelPair
-    from animegen.settings import Settings
+    from animegen.settings.resolve import Settings
 
 SIDE = 320
 """Longest side of a preview, pixels."""

@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from animegen.progress import Reporter
+from animegen.pipeline.progress import Reporter
 from animegen_cli.console import Console, duration, one_line, paint
 
 if TYPE_CHECKING:

@@ -83,7 +83,7 @@ def clip_document(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
 
 def say_better(console: Console, registry: Registry) -> None:
     """After a run that drew with built-in stages: what would draw better, while it is not installed."""
-    from animegen.recipes import BEST, load
+    from animegen.settings.recipes import BEST, load
 
     if absent := load(BEST).missing(registry):
         text = "the built-in stages move what both panels show; for drawn motion: pip install"

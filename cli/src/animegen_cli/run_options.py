@@ -1,4 +1,4 @@
-"""The options of a run on the command line, generated from `animegen.settings.RunOptions`, and the layer they make."""
+"""The options of a run as flags, generated from `animegen.settings.resolve.RunOptions`, and the layer they make."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
-from animegen.config import ConfigLayer, assignments_layer
 from animegen.errors import UsageError
 from animegen.options import OptionInfo, describe_options
-from animegen.roles import ROLE_KINDS, ROLES
-from animegen.settings import RunOptions, Settings
+from animegen.settings.layers import ConfigLayer, assignments_layer
+from animegen.settings.resolve import RunOptions, Settings
+from animegen.settings.roles import ROLE_KINDS, ROLES
 from animegen_cli import complete
 from animegen_cli.group import RUN_PREFIX
 

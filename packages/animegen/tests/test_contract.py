@@ -16,10 +16,10 @@ import pytest
 
 from animegen import Box, DetectorSpec, InterpolatorSpec, MetricSpec, Needs, Region, StageSpec, Weight, hookimpl, option
 from animegen.contract import Finding, check_plugin, check_stage, failed
-from animegen.contract_imports import imported_at_start
+from animegen.contract.imports import imported_at_start
 from animegen.errors import MissingError, ResourceError, UsageError
 from animegen.registry import Registry, Stage
-from animegen.weights import WeightStore
+from animegen.weights.store import WeightStore
 
 NAME = "animegen_test_contract_stages"
 RECORDS = {

@@ -26,12 +26,12 @@ from animegen import (
     option,
 )
 from animegen.errors import InputError, InterruptedRun, MissingError, ResourceError, StageError, UsageError
-from animegen.pipeline import Pipeline, recorded_layers
-from animegen.progress import Reporter
-from animegen.record import read_record
+from animegen.pipeline.pipeline import Pipeline, recorded_layers
+from animegen.pipeline.progress import Reporter
+from animegen.pipeline.record import read_record
+from animegen.pipeline.session import named_files
 from animegen.registry import Registry
-from animegen.session import named_files
-from animegen.weights import WeightStore
+from animegen.weights.store import WeightStore
 
 calls: list[str] = []
 

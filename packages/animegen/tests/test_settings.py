@@ -8,12 +8,12 @@ from fractions import Fraction
 import pytest
 
 from animegen import InterpolatorSpec, StageSpec, hookimpl, option
-from animegen.config import ConfigLayer, as_layer, assignments_layer, environment_layer, file_layer
 from animegen.errors import InputError, UsageError
-from animegen.recipes import load, names
-from animegen.record import settings_tables
+from animegen.pipeline.record import settings_tables
 from animegen.registry import Registry
-from animegen.settings import parse_fps, resolve_settings, table_names
+from animegen.settings.layers import ConfigLayer, as_layer, assignments_layer, environment_layer, file_layer
+from animegen.settings.recipes import load, names
+from animegen.settings.resolve import parse_fps, resolve_settings, table_names
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from animegen.errors import UsageError
-from animegen.sheet import contact_sheet
+from animegen.pictures.sheet import contact_sheet
 
 GROUND = (236, 236, 236)
 MARK = (214, 92, 46)

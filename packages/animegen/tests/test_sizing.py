@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animegen.errors import StageError, UsageError
-from animegen.sizing import paper_colour, parse_size, plan_fit
+from animegen.pictures.sizing import paper_colour, parse_size, plan_fit
 from animegen.stages import Needs
 
 SIDES = st.integers(1, 90)

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from animegen.errors import ResourceError
-from animegen.hashing import array_digest, code_digest, json_digest, text_digest
-from animegen.store import DiskStore, MemoryStore
+from animegen.pipeline.hashing import array_digest, code_digest, json_digest, text_digest
+from animegen.pipeline.store import DiskStore, MemoryStore
 
 KEY = "ab" + "0" * 62
 
@@ -84,7 +84,7 @@ def test_an_unfinished_result_is_none_and_is_continued(tmp_path):
 def test_kill_minus_nine_leaves_whole_images_only(tmp_path):
     program = """
         import sys, numpy as np
-        from animegen.store import DiskStore
+        from animegen.pipeline.store import DiskStore
         with DiskStore(__import__("pathlib").Path(sys.argv[1])).write("ab" + "0" * 62) as writer:
             for index in range(10_000):
                 writer.put(index, np.random.default_rng(index).integers(0, 256, (64, 64, 3), dtype=np.uint8))

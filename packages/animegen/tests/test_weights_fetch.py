@@ -22,8 +22,8 @@ import pytest
 
 from animegen.errors import MissingError, ResourceError
 from animegen.stages import Weight
-from animegen.weights import WeightStore
-from animegen.weights_fetch import Patience, PlaceFailed, parse_hub, public
+from animegen.weights.fetch import Patience, PlaceFailed, parse_hub, public
+from animegen.weights.store import WeightStore
 
 DATA = bytes(range(256)) * 20_000  # 5,120,000 bytes: several chunks
 CHUNK = 1 << 16  # what is written at a time; a break in its middle loses the rest of it
@@ -478,7 +478,7 @@ def test_a_full_disk_is_told_before_anything_is_fetched(
 def test_a_disk_that_fills_up_keeps_what_came(
     store: WeightStore, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import animegen.weights_fetch as module
+    import animegen.weights.fetch as module
 
     server.answers["/net.pt"] = [whole()]
     write = module._Sink.write
@@ -514,7 +514,7 @@ def test_a_process_that_is_killed_leaves_what_it_had(store: WeightStore, server:
     code = f"""
 from pathlib import Path
 from animegen.stages import Weight
-from animegen.weights import WeightStore
+from animegen.weights.store import WeightStore
 weight = Weight("net.pt", ({url!r},), "MIT", sha256={SHA!r}, size={len(DATA)})
 WeightStore(Path({str(store.home)!r}), environ={{}}).fetch("demo", weight)
 """

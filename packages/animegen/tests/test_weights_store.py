@@ -15,9 +15,9 @@ import pytest
 
 from animegen.errors import InputError, MissingError, ResourceError, StageError, UsageError
 from animegen.stages import StageSpec, Weight
-from animegen.weights import WeightStore, default_home
-from animegen.weights_fetch import readable
-from animegen.weights_names import choose_weights, known_weights
+from animegen.weights.fetch import readable
+from animegen.weights.names import choose_weights, known_weights
+from animegen.weights.store import WeightStore, default_home
 
 DATA = b"parameters" * 1000
 SHA = hashlib.sha256(DATA).hexdigest()
@@ -74,7 +74,7 @@ def test_an_optional_file_is_fetched_by_its_full_name(store: WeightStore) -> Non
 def test_a_file_is_read_once_and_again_when_it_changed(store: WeightStore, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(store.folder)
     read: list[Path] = []
-    import animegen.weights as module
+    import animegen.weights.store as module
 
     real = module.measure_for
     monkeypatch.setattr(module, "measure_for", lambda *args: read.append(args[1]) or real(*args))
@@ -353,7 +353,7 @@ def test_names_that_cannot_be_meant() -> None:
 
 
 def test_importing_the_store_imports_no_network_library() -> None:
-    code = "import sys, animegen.weights, animegen.weights_names; print(*sys.modules)"
+    code = "import sys, animegen.weights.store, animegen.weights.names; print(*sys.modules)"
     modules = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )

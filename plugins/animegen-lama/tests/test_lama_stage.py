@@ -24,7 +24,7 @@ from animegen.contract import check_stage, failed
 from animegen.errors import InputError, MissingError, ResourceError
 from animegen.registry import Registry
 from animegen.stages import Weight
-from animegen.weights import WeightStore
+from animegen.weights.store import WeightStore
 from animegen_lama import plugin
 from animegen_lama.archive import pick_device
 from animegen_lama.plugin import MANGA, PLACES, LamaOptions

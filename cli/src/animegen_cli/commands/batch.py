@@ -17,7 +17,7 @@ from animegen_cli.pair_lists import Item, read_pairs, write_failed
 from animegen_cli.run_options import SOURCE, command_line_layer, refuse_idle, run_options
 
 if TYPE_CHECKING:
-    from animegen.pipeline import Pipeline
+    from animegen.pipeline.pipeline import Pipeline
 
 FAILED = "failed.tsv"
 
@@ -56,7 +56,7 @@ def batch(
         raise UsageError(
             "--resume keeps what an earlier run made; --force makes it anew.", hint="leave one of them out"
         )
-    from animegen.pipeline import Pipeline, usual_layers
+    from animegen.pipeline.pipeline import Pipeline, usual_layers
     from animegen_cli.environment import installed
     from animegen_cli.reporters import batch_reporter_for
 

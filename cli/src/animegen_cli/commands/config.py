@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from animegen.options import OptionInfo
-    from animegen.settings import Settings
+    from animegen.settings.resolve import Settings
 
 
 @click.group(cls=Group)
@@ -32,9 +32,9 @@ def config() -> None:
 @pass_console
 def show(console: Console, recipe: str | None) -> None:
     """Every setting that a run here would have, and where its value comes from."""
-    from animegen.config import find_file
-    from animegen.pipeline import usual_layers
-    from animegen.settings import resolve_settings
+    from animegen.pipeline.pipeline import usual_layers
+    from animegen.settings.layers import find_file
+    from animegen.settings.resolve import resolve_settings
     from animegen_cli.environment import installed
 
     registry = installed()
@@ -83,7 +83,7 @@ def init(console: Console, file: Path, force: bool) -> None:
 
 def _template() -> str:
     from animegen.options import describe_options
-    from animegen.settings import RunOptions
+    from animegen.settings.resolve import RunOptions
     from animegen_cli.environment import installed
 
     lines = [
@@ -122,8 +122,8 @@ def _toml(value: Any) -> str:
 def schema(console: Console) -> None:
     """JSON Schema of animegen.toml with the stages installed here, for editors and other programs."""
     from animegen.options import json_schema
-    from animegen.roles import ROLES
-    from animegen.settings import RunOptions
+    from animegen.settings.resolve import RunOptions
+    from animegen.settings.roles import ROLES
     from animegen_cli.environment import installed
 
     off = {"type": "array", "items": {"type": "string"}, "description": "Plugins to leave out."}

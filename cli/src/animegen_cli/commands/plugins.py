@@ -82,8 +82,8 @@ def _absent(stages: Sequence[Stage]) -> list[str]:
 
 
 def _weights(plugin: Plugin, stages: Sequence[Stage]) -> list[dict[str, Any]]:
-    from animegen.weights import WeightStore
-    from animegen.weights_names import known_weights
+    from animegen.weights.names import known_weights
+    from animegen.weights.store import WeightStore
 
     store = WeightStore()
     return [

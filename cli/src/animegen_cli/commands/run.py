@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from animegen.config import ConfigLayer
 from animegen.errors import UsageError
+from animegen.settings.layers import ConfigLayer
 from animegen_cli import pairs
 from animegen_cli.console import Console
 from animegen_cli.group import Command, pass_console
@@ -59,9 +59,9 @@ def run(
     holds here.
     """
     _refuse_contradictions(first, last, sample=sample, record=record, recipe=run_recipe, resume=resume, force=force)
-    from animegen.pipeline import Pipeline, memory_need_mib
-    from animegen.record import read_record
-    from animegen.settings import resolve_settings
+    from animegen.pipeline.pipeline import Pipeline, memory_need_mib
+    from animegen.pipeline.record import read_record
+    from animegen.settings.resolve import resolve_settings
     from animegen_cli.environment import installed
     from animegen_cli.preview import preview_layer
     from animegen_cli.reporters import reporter_for
@@ -130,7 +130,7 @@ def _refuse_contradictions(
 def _layers(
     registry: Registry, layer: ConfigLayer, recipe: str | None, document: Mapping[str, Any] | None
 ) -> tuple[list[ConfigLayer], str]:
-    from animegen.pipeline import recorded_layers, usual_layers
+    from animegen.pipeline.pipeline import recorded_layers, usual_layers
 
     if document is not None:
         return recorded_layers(document, layer.tables), ""

@@ -16,8 +16,8 @@ from animegen_cli.group import Group, pass_console
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from animegen.weights import WeightStore
-    from animegen.weights_names import KnownWeight
+    from animegen.weights.names import KnownWeight
+    from animegen.weights.store import WeightStore
 
 NAMES = complete.suggests(complete.weights)
 
@@ -34,7 +34,7 @@ def weights() -> None:
 @pass_console
 def list_weights(console: Console) -> None:
     """Every file that the installed stages can load, and whether it is here."""
-    from animegen.weights import WeightStore
+    from animegen.weights.store import WeightStore
     from animegen_cli.environment import known
 
     store, files = WeightStore(), known()
@@ -95,7 +95,7 @@ def fetch(
     mirrors: tuple[str, ...],
 ) -> None:
     """Bring files here and verify them; what has arrived of a broken download is kept and continued."""
-    from animegen.weights import WeightStore
+    from animegen.weights.store import WeightStore
     from animegen_cli.transfers import transfer
 
     chosen = _chosen(names, everything, optional=optional)
@@ -125,7 +125,7 @@ def fetch(
 
 
 def _chosen(names: Sequence[str], everything: bool, *, optional: bool) -> tuple[KnownWeight, ...]:
-    from animegen.weights_names import choose_weights
+    from animegen.weights.names import choose_weights
     from animegen_cli.environment import known
 
     files = known()
@@ -163,7 +163,7 @@ def _agree(console: Console, wanted: Sequence[KnownWeight], yes: bool) -> None:
 @pass_console
 def verify(console: Console, names: tuple[str, ...], everything: bool) -> None:
     """Read files whole and compare them with what was published."""
-    from animegen.weights import WeightStore
+    from animegen.weights.store import WeightStore
     from animegen_cli.transfers import transfer
 
     store = WeightStore()
@@ -193,7 +193,7 @@ def verify(console: Console, names: tuple[str, ...], everything: bool) -> None:
 @pass_console
 def path(console: Console, name: str) -> None:
     """Print where a file is."""
-    from animegen.weights import WeightStore
+    from animegen.weights.store import WeightStore
 
     store = WeightStore()
     files = _chosen((name,), False, optional=False)
@@ -215,7 +215,7 @@ def path(console: Console, name: str) -> None:
 @pass_console
 def remove(console: Console, names: tuple[str, ...], yes: bool) -> None:
     """Delete files from your own folder; those in shared folders stay."""
-    from animegen.weights import WeightStore
+    from animegen.weights.store import WeightStore
 
     store = WeightStore()
     files = [

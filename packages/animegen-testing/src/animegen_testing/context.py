@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from animegen.errors import MissingError
-from animegen.weights import WeightStore
+from animegen.weights.store import WeightStore
 
 if TYPE_CHECKING:
     from animegen.stages import Weight

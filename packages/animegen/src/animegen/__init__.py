@@ -26,11 +26,11 @@ from animegen.stages import (
 if TYPE_CHECKING:
     from animegen.api import run
     from animegen.clip import Clip
-    from animegen.pipeline import Pipeline
+    from animegen.pipeline.pipeline import Pipeline
 
 __version__ = "0.1.0"
 
-_LAZY = {"run": "animegen.api", "Clip": "animegen.clip", "Pipeline": "animegen.pipeline"}
+_LAZY = {"run": "animegen.api", "Clip": "animegen.clip", "Pipeline": "animegen.pipeline.pipeline"}
 
 __all__ = [
     "AnimeGenError",

@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from animegen.inputs import load_panel
 from animegen.media import Box, PanelPair
-from animegen.pipeline import Pipeline
+from animegen.pipeline.inputs import load_panel
+from animegen.pipeline.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from animegen.clip import Clip
-    from animegen.progress import Reporter
+    from animegen.pipeline.progress import Reporter
 
 
 def run(
@@ -43,7 +43,7 @@ def run(
         resume, force: As on the command line; both need `out`.
         reporter: Told what happens.
         run_options: Any option of a run: ``interpolator="flow"``, ``upsampler="flow"``, ``factor=4``,
-            ``seed=7``, ``preprocessor=["descreen", "lab"]`` (see `animegen.settings.RunOptions`).
+            ``seed=7``, ``preprocessor=["descreen", "lab"]`` (see `animegen.settings.resolve.RunOptions`).
 
     Raises:
         AnimeGenError: As the class says, with a hint.

@@ -143,8 +143,8 @@ class Clip:
         return Clip(self.frames, self.fps, Path(path), self.warnings, self.record)
 
     def sheet(self, **options: Any) -> Image:
-        """A contact sheet, (H, W, 3) uint8 RGB; options as for `animegen.sheet.contact_sheet`."""
-        from animegen.sheet import contact_sheet
+        """A contact sheet, (H, W, 3) uint8 RGB; options as for `animegen.pictures.sheet.contact_sheet`."""
+        from animegen.pictures.sheet import contact_sheet
 
         return contact_sheet(self.frames, **{"fps": self.fps, **options})
 

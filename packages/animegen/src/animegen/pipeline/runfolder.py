@@ -23,8 +23,8 @@ from datetime import date
 from pathlib import Path
 
 from animegen.atomic import write_bytes
-from animegen.record import FILE_NAME, RunRecord
-from animegen.store import Entry, disk_error
+from animegen.pipeline.record import FILE_NAME, RunRecord
+from animegen.pipeline.store import Entry, disk_error
 
 CLIP, SHEET, BALLOONS, FRAMES, STAGES, LOG = (
     "clip.mp4",

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from animegen.checks import Unchanged, check_frames, check_image, check_regions, check_untouched
-from animegen.contract_run import Broken, Probe, Surprising
+from animegen.contract.run import Broken, Probe, Surprising
 from animegen.errors import AnimeGenError
 from animegen.media import Box, Region
+from animegen.pipeline.boundary import Unchanged, check_frames, check_image, check_regions, check_untouched
 from animegen.registry import Stage
 from animegen.stages import InterpolatorSpec, Kind, MetricSpec, Needs, SequenceInterpolator
 

@@ -12,23 +12,23 @@ from typing import Any
 
 import numpy as np
 
-from animegen import recipes
 from animegen.clip import Clip
-from animegen.config import ConfigLayer, environment_layer, file_layer, plugins_off
 from animegen.errors import AnimeGenError, InterruptedRun
-from animegen.hashing import json_digest
-from animegen.job import Job, input_digest
 from animegen.media import PanelPair
-from animegen.outputs import RestoredFrames, open_run, write_outputs
-from animegen.progress import Reporter
-from animegen.record import RunRecord, record_layer, settings_tables
+from animegen.pictures.sizing import parse_size
+from animegen.pipeline.hashing import json_digest
+from animegen.pipeline.job import Job, input_digest
+from animegen.pipeline.outputs import RestoredFrames, open_run, write_outputs
+from animegen.pipeline.progress import Reporter
+from animegen.pipeline.record import RunRecord, record_layer, settings_tables
+from animegen.pipeline.runfolder import CACHE, RunFolder
+from animegen.pipeline.session import Session
+from animegen.pipeline.store import DiskStore, MemoryStore, Store
 from animegen.registry import Registry
-from animegen.runfolder import CACHE, RunFolder
-from animegen.session import Session
-from animegen.settings import Settings, resolve_settings, table_names
-from animegen.sizing import parse_size
-from animegen.store import DiskStore, MemoryStore, Store
-from animegen.weights import WeightStore
+from animegen.settings import recipes
+from animegen.settings.layers import ConfigLayer, environment_layer, file_layer, plugins_off
+from animegen.settings.resolve import Settings, resolve_settings, table_names
+from animegen.weights.store import WeightStore
 
 log = logging.getLogger("animegen")
 

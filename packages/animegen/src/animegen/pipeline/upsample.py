@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from animegen.checks import Unchanged, check_frames
+from animegen.pipeline.boundary import Unchanged, check_frames
 from animegen.stages import Interpolator, SequenceInterpolator
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from animegen.errors import AnimeGenError, InputError, MissingError, ResourceError, StageError, UsageError
-from animegen.weights_check import Note, Progress, difference, has_digest, ignore, measure_for
-from animegen.weights_fetch import Part, Patience, PlaceFailed, fetch, need_room, public, readable
-from animegen.weights_status import BEST_FIRST, WeightStatus, from_note, look, note_place
+from animegen.weights.check import Note, Progress, difference, has_digest, ignore, measure_for
+from animegen.weights.fetch import Part, Patience, PlaceFailed, fetch, need_room, public, readable
+from animegen.weights.status import BEST_FIRST, WeightStatus, from_note, look, note_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from animegen.video_folder import FrameFolder, write_folder
-from animegen.video_read import VideoReader
-from animegen.video_write import FORMATS, write_video
+from animegen.video.folder import FrameFolder, write_folder
+from animegen.video.read import VideoReader
+from animegen.video.write import FORMATS, write_video
 
 __all__ = ["FORMATS", "FrameFolder", "VideoReader", "write_folder", "write_video"]

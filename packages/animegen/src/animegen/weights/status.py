@@ -8,8 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from animegen.weights_check import Note, has_digest
-from animegen.weights_fetch import readable
+from animegen.weights.check import Note, has_digest
+from animegen.weights.fetch import readable
 
 if TYPE_CHECKING:
     from animegen.stages import Weight

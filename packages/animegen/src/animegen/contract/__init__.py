@@ -16,12 +16,12 @@ from types import ModuleType
 from typing import Any, Literal
 
 from animegen import hooks
-from animegen.contract_imports import imported_at_start
+from animegen.contract.imports import imported_at_start
 from animegen.errors import did_you_mean
 from animegen.options import Layer, OptionInfo, describe_options, json_schema, resolve, to_json
 from animegen.registry import Plugin, Registry, Stage
 from animegen.stages import InterpolatorSpec, StageSpec, Weight
-from animegen.weights import WeightStore
+from animegen.weights.store import WeightStore
 
 Level = Literal["ok", "warning", "error", "skipped"]
 
@@ -113,7 +113,7 @@ def check_stage(
         options: Options that differ from the defaults, e.g. fewer steps.
         devices: Devices lent to it.
     """
-    from animegen.contract_run import run_checks
+    from animegen.contract.run import run_checks
 
     findings = check_record(stage)
     if failed(findings):

@@ -13,10 +13,10 @@ from typing import Any
 from animegen.contract import Finding, Level
 from animegen.errors import AnimeGenError, MissingError, ResourceError
 from animegen.options import Layer, resolve
-from animegen.progress import Reporter
+from animegen.pipeline.progress import Reporter
+from animegen.pipeline.session import StageContext
 from animegen.registry import Stage, check_libraries, import_target
-from animegen.session import StageContext
-from animegen.weights import WeightStore
+from animegen.weights.store import WeightStore
 
 log = logging.getLogger("animegen")
 
@@ -83,7 +83,7 @@ def run_checks(
     stage: Stage, weights: WeightStore, options: Mapping[str, Any], devices: tuple[str, ...]
 ) -> list[Finding]:
     """Import, make, call and close a stage whose record is in order."""
-    from animegen.contract_kinds import CHECKS
+    from animegen.contract.kinds import CHECKS
 
     values: Any = resolve(stage.spec.options, [Layer("check", options)], name=stage.name).values
 
@@ -141,7 +141,7 @@ def describe_error(error: BaseException, stage: Stage) -> str:
 
 def _check_without_weights(probe: Probe, make: Callable[[WeightStore], Any]) -> None:
     """With an empty cache a stage must stop with the command that fills it, not run on untrained parameters."""
-    from animegen.contract_kinds import smallest_call
+    from animegen.contract.kinds import smallest_call
 
     check = "absent weights"
     with tempfile.TemporaryDirectory(prefix="animegen-contract-") as folder:

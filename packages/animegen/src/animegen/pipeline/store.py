@@ -19,8 +19,8 @@ import numpy as np
 
 from animegen.atomic import write_bytes
 from animegen.errors import ResourceError
-from animegen.hashing import array_digest, text_digest
 from animegen.imageio import read_image, read_mask, write_image, write_mask
+from animegen.pipeline.hashing import array_digest, text_digest
 
 if TYPE_CHECKING:
     from animegen.media import Image, Mask

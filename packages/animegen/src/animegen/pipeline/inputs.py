@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from animegen.errors import InputError, UsageError
-from animegen.hashing import file_digest
 from animegen.media import Box, Panel, describe
+from animegen.pipeline.hashing import file_digest
 
 if TYPE_CHECKING:
     from animegen.media import Image, Mask

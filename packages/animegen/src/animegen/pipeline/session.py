@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from animegen.errors import AnimeGenError, MissingError, ResourceError, StageError
-from animegen.hashing import code_digest, file_digest, json_digest
 from animegen.options import describe_options, to_json
-from animegen.progress import Reporter
-from animegen.record import StepRecord, peak_memory_mib
+from animegen.pipeline.hashing import code_digest, file_digest, json_digest
+from animegen.pipeline.progress import Reporter
+from animegen.pipeline.record import StepRecord, peak_memory_mib
+from animegen.pipeline.store import Entry, Store, Writer
 from animegen.registry import Stage, check_libraries, import_target
-from animegen.roles import Role
-from animegen.settings import Choice, Settings
-from animegen.store import Entry, Store, Writer
-from animegen.weights import WeightStore
+from animegen.settings.resolve import Choice, Settings
+from animegen.settings.roles import Role
+from animegen.weights.store import WeightStore
 
 log = logging.getLogger("animegen")
 T = TypeVar("T")

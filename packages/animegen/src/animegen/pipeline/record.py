@@ -12,9 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from animegen.config import ConfigLayer
 from animegen.errors import InputError
-from animegen.settings import Settings
+from animegen.settings.layers import ConfigLayer
+from animegen.settings.resolve import Settings
 
 SCHEMA_VERSION = 1
 FILE_NAME = "run.json"

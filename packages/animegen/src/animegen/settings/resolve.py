@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
-from animegen.config import ConfigLayer, check_tables
 from animegen.errors import UsageError
 from animegen.options import Layer, Resolved, describe_options, option, resolve
 from animegen.registry import Registry, Stage
-from animegen.roles import ROLE_KINDS, ROLES, Role
+from animegen.settings.layers import ConfigLayer, check_tables
+from animegen.settings.roles import ROLE_KINDS, ROLES, Role
 from animegen.stages import InterpolatorSpec
 
 DTYPES = ("auto", "float32", "float16", "bfloat16")

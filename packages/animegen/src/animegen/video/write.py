@@ -15,7 +15,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from animegen.atomic import replacing
 from animegen.errors import MissingError, StageError, UsageError, did_you_mean
 from animegen.media import describe, is_image
-from animegen.video_folder import write_folder
+from animegen.video.folder import write_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -85,7 +85,7 @@ def write_video(
         return
     with replacing(path) as beside:
         if kind == "gif":
-            from animegen.video_gif import write_gif
+            from animegen.video.gif import write_gif
 
             write_gif(beside, stream, fps, comment=comment, warn=warn)
             return

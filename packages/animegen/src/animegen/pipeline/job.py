@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from animegen._cv2 import cv2
-from animegen.checks import Unchanged, check_frames, check_image, check_regions, check_untouched
 from animegen.errors import UsageError
-from animegen.hashing import array_digest, text_digest
 from animegen.media import Box, Panel, PanelPair, Region, union_mask
-from animegen.record import StepRecord
-from animegen.session import Session
-from animegen.settings import Choice
-from animegen.sizing import Fitting, plan_fit
+from animegen.pictures.sizing import Fitting, plan_fit
+from animegen.pipeline.boundary import Unchanged, check_frames, check_image, check_regions, check_untouched
+from animegen.pipeline.hashing import array_digest, text_digest
+from animegen.pipeline.record import StepRecord
+from animegen.pipeline.session import Session
+from animegen.pipeline.store import Entry, Writer
+from animegen.pipeline.upsample import fill_gaps, times_between
+from animegen.settings.resolve import Choice
 from animegen.stages import InterpolatorSpec
-from animegen.store import Entry, Writer
-from animegen.upsample import fill_gaps, times_between
 
 if TYPE_CHECKING:
     from animegen.media import Image, Mask

@@ -14,7 +14,7 @@ from av.video.reformatter import ColorRange, Colorspace
 
 from animegen.errors import InputError
 from animegen.imageio import lay_on, no_such_file, open_header, what_it_is
-from animegen.video_folder import FrameFolder
+from animegen.video.folder import FrameFolder
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

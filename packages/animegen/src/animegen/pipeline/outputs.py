@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, overload
 
 from animegen.clip import Clip
 from animegen.imageio import write_image
-from animegen.job import Job
-from animegen.overlay import draw_regions, side_by_side
-from animegen.progress import Reporter
-from animegen.record import RunRecord, read_record
-from animegen.runfolder import BALLOONS, FRAMES, SHEET, RunFolder, link
-from animegen.sheet import contact_sheet
+from animegen.pictures.overlay import draw_regions, side_by_side
+from animegen.pictures.sheet import contact_sheet
+from animegen.pipeline.job import Job
+from animegen.pipeline.progress import Reporter
+from animegen.pipeline.record import RunRecord, read_record
+from animegen.pipeline.runfolder import BALLOONS, FRAMES, SHEET, RunFolder, link
 from animegen.video import FrameFolder, VideoReader, write_folder, write_video
 
 if TYPE_CHECKING:

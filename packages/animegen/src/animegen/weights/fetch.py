@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 from animegen.errors import ResourceError
-from animegen.weights_check import Progress, ignore
+from animegen.weights.check import Progress, ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

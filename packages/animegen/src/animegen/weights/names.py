@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from animegen.errors import StageError, UsageError, did_you_mean
-from animegen.weights import short_name
+from animegen.weights.store import short_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

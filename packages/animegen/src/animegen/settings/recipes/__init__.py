@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from animegen.config import ConfigLayer, as_layer, find_file, read_toml
 from animegen.errors import AnimeGenError, MissingError, UsageError, did_you_mean
 from animegen.registry import Registry
-from animegen.roles import ROLE_KINDS, ROLES
+from animegen.settings.layers import ConfigLayer, as_layer, find_file, read_toml
+from animegen.settings.roles import ROLE_KINDS, ROLES
 
 DEFAULT = "quick"
 BEST = "animegen"
@@ -68,7 +68,7 @@ def names() -> list[str]:
     own = {path.stem for folder in folders() if folder.is_dir() for path in folder.glob("*.toml")}
     shipped = {
         entry.name.removesuffix(".toml")
-        for entry in resources.files("animegen.recipes").iterdir()
+        for entry in resources.files("animegen.settings.recipes").iterdir()
         if entry.name.endswith(".toml")
     }
     return sorted(own | shipped)
@@ -85,7 +85,7 @@ def load(name: str) -> Recipe:
     for folder in folders():
         if (path := folder / f"{name}.toml").is_file():
             return _from_document(name, read_toml(path), str(path))
-    shipped = resources.files("animegen.recipes") / f"{name}.toml"
+    shipped = resources.files("animegen.settings.recipes") / f"{name}.toml"
     if not shipped.is_file():
         raise UsageError(
             f"no recipe is named {name!r}.", hint=f"{did_you_mean(name, names())}Known: {', '.join(names())}."
@@ -107,7 +107,7 @@ def best_available(registry: Registry) -> tuple[Recipe, str]:
     The brief's own recipe is taken as soon as every stage it names is installed with its weights at hand;
     until then the built-in stages, which always work.
     """
-    from animegen.weights import WeightStore
+    from animegen.weights.store import WeightStore
 
     best = load(BEST)
     missing = []

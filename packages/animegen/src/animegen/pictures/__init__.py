@@ -1,0 +1,1 @@
+"""Pictures: sizes and letterboxes, the contact sheet, overlays, the sample pair."""
