@@ -86,8 +86,8 @@ def say_better(console: Console, registry: Registry) -> None:
     from animegen.settings.recipes import BEST, load
 
     if absent := load(BEST).missing(registry):
-        text = "the built-in stages move what both panels show; for drawn motion: pip install"
-        console.say("better", f"{text} {' '.join(absent)}")
+        text = "the built-in stages move what both panels show; drawn motion comes from plugins that are not here:"
+        console.say("better", f"{text} {', '.join(absent)}")
 
 
 def _number(fps: str) -> str:

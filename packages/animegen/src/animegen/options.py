@@ -13,8 +13,7 @@ import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from animegen.errors import UsageError, did_you_mean
 
@@ -169,8 +168,7 @@ def _convert(value: Any, wanted: type) -> Any:
     return str(value)
 
 
-@cache
-def describe_options(cls: type) -> tuple[OptionInfo, ...]:
+def describe_options(cls: type[Any]) -> tuple[OptionInfo, ...]:
     """The options a dataclass declares, in order.
 
     Raises:
@@ -252,7 +250,7 @@ def resolve(cls: type[T], layers: Iterable[Layer] = (), *, name: str = "") -> Re
     Raises:
         UsageError: An unknown option (with a near match) or a bad value; the message names the source.
     """
-    infos = {info.name: info for info in describe_options(cast(type, cls))}
+    infos = {info.name: info for info in describe_options(cls)}
     values: dict[str, Any] = {}
     sources = dict.fromkeys(infos, "default")
     for layer in layers:

@@ -202,7 +202,8 @@ class Interpolator(Protocol):
 
         A stage with a fixed count is always called with that many evenly spaced times, 0 and 1 included.
         A stage for any time is called with times strictly between 0 and 1 (perhaps with none): the core copies the
-        ends. What it draws for a time must not depend on the other times asked for, so that a killed run can go on.
+        ends. It is called several times for one pair, a few times each, so keep what was found about the last pair.
+        What it draws for a time must not depend on the other times asked for: a killed run goes on from there.
         """
         ...
 

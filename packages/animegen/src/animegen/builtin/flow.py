@@ -29,29 +29,39 @@ class Flow:
     def __init__(self, options: FlowOptions, context: Context) -> None:
         self.options = options
         self.context = context
+        self._kept: Scene | None = None
 
     def __call__(self, first: Image, last: Image, times: Sequence[float], *, prompt: str = "", seed: int = 0) -> Frames:
         """One frame for each of `times`: (len(times), H, W, 3) uint8 RGB. `prompt` and `seed` change nothing."""
         frames = np.empty((len(times), *first.shape), np.uint8)
-        scene = None
+        scene = self._scene(first, last) if any(0 < time < 1 for time in times) else None
         for index, time in enumerate(times):
-            if time <= 0 or time >= 1:
+            if scene is None or time <= 0 or time >= 1:
                 frames[index] = first if time <= 0 else last
-                continue
-            if scene is None:
-                scene = self._scene(first, last)
-            scene.render(time, frames[index])
+            else:
+                scene.render(time, frames[index])
         return frames
 
+    def close(self) -> None:
+        """Let go of the last pair."""
+        self._kept = None
+
     def _scene(self, first: Image, last: Image) -> Scene:
-        motion = estimate(first, last, self.options.lines)
-        if motion.found >= self.options.least_found:
-            return Scene(first, last, motion, self.options.crossover)
-        self.context.warn(
-            f"flow explains only {motion.found:.0%} of what changes between the two images: "
-            "the frames between them are a plain dissolve."
-        )
-        return Scene(first, last, None, 1.0)
+        """The motion between two images, found once however many times are asked for, in however many calls."""
+        scene = self._kept
+        if scene is None or not (_same(scene.first, first) and _same(scene.last, last)):
+            motion = estimate(first, last, self.options.lines)
+            scene = self._kept = Scene(first, last, motion, self.options.crossover, self.options.least_found)
+        if scene.motion is None:
+            self.context.warn(
+                f"flow explains only {scene.found:.0%} of what changes between the two images: "
+                "the frames between them are a plain dissolve."
+            )
+        return scene
+
+
+def _same(one: Image, other: Image) -> bool:
+    return one is other or np.array_equal(one, other)
 
 
 class Scene:
@@ -59,18 +69,24 @@ class Scene:
 
     Args:
         first, last: (H, W, 3) uint8 RGB.
-        motion: Motion between them, or None for a dissolve.
+        motion: Motion between them.
         crossover: Part of the time, around the middle, in which the picture changes over from the first image
             to the last.
+        least_found: Share of the change that motion must explain; with less the pictures are a dissolve.
+
+    Attributes:
+        motion: As given, or None for a dissolve.
+        found: Share of the change that motion explains.
     """
 
-    def __init__(self, first: Image, last: Image, motion: Motion | None, crossover: float) -> None:
+    def __init__(self, first: Image, last: Image, motion: Motion, crossover: float, least_found: float) -> None:
         self.first, self.last = first, last
-        self.motion = motion
+        self.found = motion.found
+        self.motion = motion if motion.found >= least_found else None
         self.crossover = crossover
         height, width = first.shape[:2]
         self.grid = pixel_grid(height, width)
-        if motion is None:
+        if self.motion is None:
             return
         grid_height, grid_width = motion.forward.shape[:2]
         self.small_grid = pixel_grid(grid_height, grid_width)

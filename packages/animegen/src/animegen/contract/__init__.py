@@ -11,11 +11,11 @@ import importlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 from animegen import hooks
+from animegen.contract.findings import Finding, failed
 from animegen.contract.imports import imported_at_start
 from animegen.errors import did_you_mean
 from animegen.options import Layer, OptionInfo, describe_options, json_schema, resolve, to_json
@@ -23,37 +23,10 @@ from animegen.registry import Plugin, Registry, Stage
 from animegen.stages import InterpolatorSpec, StageSpec, Weight
 from animegen.weights.store import WeightStore
 
-Level = Literal["ok", "warning", "error", "skipped"]
+__all__ = ["Finding", "check_plugin", "check_record", "check_stage", "failed", "option_text"]
 
 _SUMMARY_LENGTH = 140
 """Characters of a summary that a table still shows whole."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What one check found.
-
-    Attributes:
-        level: ``ok``; ``warning`` (works, but somebody will be surprised); ``error`` (the contract is broken);
-            ``skipped`` (could not be looked at here, the message says why).
-        check: Short name of the check, e.g. ``shape``.
-        message: One sentence.
-        stage: Full name of the stage, or empty where the plugin as a whole is meant.
-    """
-
-    level: Level
-    check: str
-    message: str
-    stage: str = ""
-
-    def __str__(self) -> str:
-        place = f"{self.stage} " if self.stage else ""
-        return f"{self.level:8} {place}{self.check}: {self.message}"
-
-
-def failed(findings: Sequence[Finding]) -> bool:
-    """Whether the contract is broken anywhere."""
-    return any(finding.level == "error" for finding in findings)
 
 
 def check_plugin(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from animegen.contract.run import Broken, Probe, Surprising
+from animegen.contract.probe import Broken, Probe, Surprising
 from animegen.errors import AnimeGenError
 from animegen.media import Box, Region
 from animegen.pipeline.boundary import Unchanged, check_frames, check_image, check_regions, check_untouched

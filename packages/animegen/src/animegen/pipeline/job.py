@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 DEFAULT_FRAMES = 16
 """Frames of an interpolator for any time when nobody says how many: as many as ToonCrafter makes."""
 
+SLICE = 8
+"""Frames asked of an interpolator for any time at once: what a kill can cost, and what memory holds."""
+
 STEPS = ("detect", "inpaint", "preprocess", "interpolate", "upsample")
 
 
@@ -214,7 +217,8 @@ class Job:
         facts |= {"prompt": self.pair.prompt or self.run.prompt} if spec.uses_prompt else {}
         facts |= {"seed": self.run.seed} if spec.uses_seed else {}
         call = {"prompt": self.pair.prompt or self.run.prompt, "seed": self.run.seed}
-        work = partial(_interpolate, choice.stage.full_name, spec, first, last, times, call)
+        progress = self._session.reporter.progress
+        work = partial(_interpolate, choice.stage.full_name, spec, first, last, times, call, progress)
         self.result = self._session.make(choice, record, [array_digest(first), array_digest(last)], work, **facts)
         self.entries["interpolate"].append(self.result)
         return f"{len(self.result)} frames"
@@ -311,19 +315,26 @@ def _interpolate(
     last: Image,
     times: Sequence[float],
     call: Mapping[str, Any],
+    progress: Callable[[int, int, str], None],
     stage: Any,
     writer: Writer,
 ) -> Mapping[str, Any]:
-    wanted = list(range(len(times)))
-    if spec.frames is None:  # the ends are the panels themselves, and what a killed run made is kept
-        writer.put(0, first)
-        writer.put(len(times) - 1, last)
-        wanted = [index for index in wanted[1:-1] if not writer.has(index)]
-    if wanted:
+    if spec.frames is not None:  # made all at once, and tells its own progress
         with Unchanged(name, first, last):
-            frames = stage(first, last, [times[index] for index in wanted], **call)
-        for index, frame in zip(wanted, check_frames(name, frames, len(wanted), first.shape), strict=True):
+            frames = stage(first, last, times, **call)
+        for index, frame in enumerate(check_frames(name, frames, len(times), first.shape)):
             writer.put(index, frame)
+        return {}
+    writer.put(0, first)  # the ends are the panels themselves
+    writer.put(len(times) - 1, last)
+    wanted = [index for index in range(1, len(times) - 1) if not writer.has(index)]  # a killed run's frames are kept
+    for start in range(0, len(wanted), SLICE):
+        part = wanted[start : start + SLICE]
+        with Unchanged(name, first, last):
+            frames = stage(first, last, [times[index] for index in part], **call)
+        for index, frame in zip(part, check_frames(name, frames, len(part), first.shape), strict=True):
+            writer.put(index, frame)
+        progress(len(times) - len(wanted) + start + len(part), len(times), "frames")
     return {}
 
 

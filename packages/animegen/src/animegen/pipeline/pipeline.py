@@ -17,7 +17,7 @@ from animegen.errors import AnimeGenError, InterruptedRun
 from animegen.media import PanelPair
 from animegen.pictures.sizing import parse_size
 from animegen.pipeline.hashing import json_digest
-from animegen.pipeline.job import Job, input_digest
+from animegen.pipeline.job import SLICE, Job, input_digest
 from animegen.pipeline.outputs import RestoredFrames, open_run, write_outputs
 from animegen.pipeline.progress import Reporter
 from animegen.pipeline.record import RunRecord, record_layer, settings_tables
@@ -313,9 +313,8 @@ def recorded_layers(document: Mapping[str, Any], settings: Mapping[str, Mapping[
 def memory_need_mib(job: Job) -> int:
     """An upper estimate of the memory that the built-in stages take for a pair, MiB.
 
-    The program itself, the interpolator's frames of 3 bytes a pixel, and 120 bytes a pixel of working arrays
-    (measured: see the benchmarks).
+    The program itself, 180 bytes a pixel of working arrays, and the frames of one slice at 3 bytes a pixel; measured
+    by ``benchmarks/pairs.py``.
     """
-    height, width = job.images[0].shape[:2]
-    pixels = int(height * width)
-    return round(130 + pixels * (120 + 3 * job.frame_count) / 2**20)
+    pixels = max(image.size for image in job.images) // 3
+    return round(130 + pixels * (180 + 3 * SLICE) / 2**20)

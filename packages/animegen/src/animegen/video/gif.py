@@ -11,7 +11,7 @@ import av.error
 import av.filter
 import numpy as np
 
-from animegen.video.write import Codec, muxer, picture
+from animegen.video.encode import Codec, muxer, picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
