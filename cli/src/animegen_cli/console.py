@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -75,6 +74,8 @@ class Console:
 
     def event(self, name: str, **facts: Any) -> None:
         """A JSON line on standard error, for ``--progress json``."""
+        import json
+
         self.line(json.dumps({"event": name, **facts}, ensure_ascii=False))
 
     def error(self, message: str, hints: Sequence[str] = ()) -> None:
@@ -89,6 +90,8 @@ class Console:
 
     def document(self, value: Any) -> None:
         """The one JSON document of a command."""
+        import json
+
         self.answered = True
         write(sys.stdout, json.dumps(value, indent=2, ensure_ascii=False, default=str))
 

@@ -7,7 +7,6 @@ Values are gathered in layers, weakest first, and every value remembers the laye
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import types
 import typing
@@ -278,6 +277,8 @@ def to_json(options: Any) -> dict[str, Any]:
 
 def canonical_json(value: Any) -> str:
     """The one text of a JSON value (sorted keys, no spaces), for hashing."""
+    import json
+
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 

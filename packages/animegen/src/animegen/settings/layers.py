@@ -7,7 +7,6 @@ a stage name (``[flow]``) for a stage's options, ``[plugins]`` for the program i
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +39,8 @@ def read_toml(path: Path) -> dict[str, Any]:
         InputError: The file is absent or cannot be read.
         UsageError: It is not TOML; the message has line and column.
     """
+    import tomllib  # here, as are other slow imports that listing plugins does without
+
     try:
         with path.open("rb") as file:
             return tomllib.load(file)
