@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from animegen.media import Box
     from animegen_manga import Book, Page
 
-DEFAULT = Path(os.environ.get("ANIMEGEN_DATA", Path(__file__).parents[2] / "shared" / "data")) / "pages"
+DEFAULT = Path(os.environ.get("ANIMEGEN_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
 def matches(found: Sequence[Box], wanted: Sequence[Box], iou: float) -> int:
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--overlay", type=Path, help="write pictures of the pages with what was found here")
     parser.add_argument("--iou", type=float, default=0.8)
     args = parser.parse_args()
-    data = Manga109(args.data)
+    data = Manga109(args.data / "pages")
     print(f"{'page':24} {'annotated':>9} {'found':>5} {'right':>5} {'F1':>5} {'order':>6} {'CPU s':>6}")
     total, orders, pages = [0, 0, 0], 0, 0
     for book in data:

@@ -440,7 +440,7 @@ def test_only_the_weights_that_options_choose_are_asked_for(tmp_path):
                     "Chooses.",
                     ToyOptions,
                     weights=(light, heavy),
-                    chosen=lambda options: (heavy,) if options.shift > 5 else (),
+                    chosen=lambda options: ("heavy.pt",) if options.shift > 5 else (),
                 )
             ]
 

@@ -5,7 +5,7 @@ Importing this module imports neither numpy nor cv2: a plugin's `plugin.py` need
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
@@ -77,8 +77,8 @@ class StageSpec:
         summary: One sentence for ``animegen plugins list``.
         options: Dataclass whose fields are made with `animegen.option`.
         weights: Files of parameters it can load.
-        chosen: ``chosen(options)`` gives those of `weights` that a stage with these options loads; None where it is
-            always the required ones.
+        chosen: ``chosen(options)`` names the files among `weights` that a stage with these options loads; None where
+            it is always the required ones.
         needs: What it asks of input and machine.
         overrides: Name of the distribution whose stage of the same name this one replaces.
         api: Number of the stage contract it was written for.
@@ -89,16 +89,17 @@ class StageSpec:
     summary: str
     options: type = NoOptions
     weights: tuple[Weight, ...] = ()
-    chosen: Callable[[Any], Sequence[Weight]] | None = None
+    chosen: Callable[[Any], Collection[str]] | None = None
     needs: Needs = Needs()
     overrides: str | None = None
     api: int = API
 
     def weights_for(self, options: Any) -> tuple[Weight, ...]:
         """The files of parameters that a stage with these options loads."""
-        if self.chosen is not None:
-            return tuple(self.chosen(options))
-        return tuple(weight for weight in self.weights if weight.required)
+        if self.chosen is None:
+            return tuple(weight for weight in self.weights if weight.required)
+        names = self.chosen(options)
+        return tuple(weight for weight in self.weights if weight.file in names)
 
 
 @dataclass(frozen=True)

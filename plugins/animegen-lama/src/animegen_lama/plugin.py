@@ -66,9 +66,9 @@ class LamaOptions:
     )
 
 
-def chosen_weights(options: LamaOptions) -> tuple[Weight, ...]:
+def chosen_weights(options: LamaOptions) -> tuple[str, ...]:
     """The one archive that `options` ask for; none where they name a file of the user's own."""
-    return () if options.file else (WEIGHTS[options.weights],)
+    return () if options.file else (WEIGHTS[options.weights].file,)
 
 
 @hookimpl

@@ -1,0 +1,45 @@
+"""The figures we hold to on real material, so that no change loses them unseen. Skipped where there is none."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+pytestmark = [pytest.mark.data, pytest.mark.slow]
+
+
+def script(name: str, data: Path, *options: str) -> str:
+    """What a script of ``benchmarks/`` prints."""
+    command = [sys.executable, str(ROOT / "benchmarks" / name), "--data", str(data), *options]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_flow_beats_the_crossfade_on_every_measure(real_data, tmp_path):
+    script("heldout.py", real_data, "--every", "3", "--json", str(tmp_path / "values.json"))
+    clips = json.loads((tmp_path / "values.json").read_text("utf-8"))["clips"]
+    assert len(clips) >= 5
+
+    def means(stage, metric):
+        return np.array([np.mean(clip[stage]["values"][metric]) for clip in clips.values()])
+
+    gain = means("flow", "psnr") - means("crossfade", "psnr")
+    assert gain.mean() >= 3.0
+    assert gain.min() >= -0.2
+    assert means("flow", "ssim").mean() > means("crossfade", "ssim").mean()
+    assert means("flow", "line-chamfer").mean() < means("crossfade", "line-chamfer").mean()
+
+
+def test_panels_and_their_order(real_data):
+    text = script("pages.py", real_data)
+    (total,) = re.findall(r"^= all .*$", text, re.MULTILINE)
+    assert float(re.findall(r"[01]\.\d+", total)[0]) >= 0.9
+    assert "19/19" in total
