@@ -2,7 +2,7 @@
 
     python benchmarks/pages.py [--data DIR] [--overlay OUTDIR] [--iou 0.8]
 
-DIR is laid out as Manga109 (by default `pages` in the folder of real material, see conftest.py). A panel counts as
+``DIR/pages`` is laid out as Manga109. A panel counts as
 found when its box and an annotated one overlap by the given intersection over union, each used once. The
 reading order is that of the annotated boxes, shuffled; right means as the annotation lists them, which says
 something only where the annotation lists them in reading order (Manga109 itself does not).
