@@ -8,6 +8,9 @@ and pixels of other balloons' truth do not count. "±5 px" leaves out a band of 
 "outside" counts predicted pixels that lie in no frame and more than 8 px from every true balloon. "inside" is the IoU
 of the masks without the drawn outline, 2 px smaller still: what there is to compare with polygons that were drawn
 inside the outline. Detection matches regions and true balloons one to one, best IoU first, IoU 0.5 or more.
+"single panels" crops every annotated frame out of its page and detects in it alone, as it is and enlarged twice: a
+balloon counts where 60 % of it or more lies in the crop; a region that is mostly a balloon cut off further counts
+neither way.
 """
 
 from __future__ import annotations
@@ -201,6 +204,73 @@ def measure(page: Page, score: Score, overlay: Path | None, options: dict[str, A
         draw(page, detected, scores, overlay / f"{page.title}_{page.index:03d}_detected.png")
 
 
+INSIDE = 0.6
+"""Share of a balloon that lies in a crop for it to count there."""
+
+SCALES = (1, 2)
+"""Enlargements at which single panels are measured."""
+
+
+@dataclass
+class Singles:
+    """Detection on single panels at one scale, with its CPU time and the pixels it was given."""
+
+    hits: int = 0
+    found: int = 0
+    given: int = 0
+    seconds: float = 0.0
+    pixels: int = 0
+
+
+def single_panels(page: Page, scores: dict[int, Singles], overlay: Path | None) -> None:
+    """Detect in every frame of a page cropped out and enlarged; the annotation is only used to judge."""
+    true, _ = truths(page)
+    for k, frame in enumerate(page.frames):
+        crop = frame.clip(page.mask.shape[1], page.mask.shape[0])
+        if not crop.area:
+            continue
+        view = slice(crop.y0, crop.y1), slice(crop.x0, crop.x1)
+        parts = [(t[view], t[view].sum() >= INSIDE * t.sum()) for t in true if t[view].any()]
+        for scale, score in scores.items():
+            size = crop.width * scale, crop.height * scale
+            image = page.image[view]
+            if scale != 1:
+                image = cv2.resize(image, size, interpolation=cv2.INTER_LANCZOS4)
+            grown = [cv2.resize(t.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0 for t, _ in parts]
+            wanted = [t for t, (_, counts) in zip(grown, parts, strict=True) if counts]
+            cut_off = [t for t, (_, counts) in zip(grown, parts, strict=True) if not counts]
+            mask = np.logical_or.reduce(grown) if grown else np.zeros(size[::-1], bool)
+            panel = Page(page.title, page.index, np.ascontiguousarray(image), mask, [], [], [])
+            start = time.process_time()
+            regions = detect_balloons(panel.image)
+            score.seconds += time.process_time() - start
+            score.pixels += size[0] * size[1]
+            seen = [(r, whole(r, panel)) for r in regions]
+            kept = [r for r, m in seen if not any((m & t).sum() > 0.5 * m.sum() for t in cut_off)]
+            pairs, hits = matched(kept, wanted, panel)
+            score.hits += hits
+            score.found += len(kept)
+            score.given += len(wanted)
+            if overlay:
+                best = [max((v for v, a, _ in pairs if a == i), default=0.0) for i in range(len(kept))]
+                rows = [(v, r.score, r.box) for v, r in zip(best, kept, strict=True)]
+                draw(panel, regions, rows, overlay / f"{page.title}_{page.index:03d}_panel{k:02d}_x{scale}.png")
+
+
+def print_singles(singles: dict[str, dict[int, Singles]]) -> None:
+    print("\nsingle panels: every frame cropped out, without annotation, IoU >= 0.5")
+    heads = "title", "scale", "true", "found", "P", "R", "F1", "s/Mpx"
+    print("{:16} {:>5} {:>4} {:>5} {:>6} {:>6} {:>6} {:>6}".format(*heads))
+    rows = [(title, str(scale), [one[scale]]) for title, one in singles.items() for scale in SCALES]
+    rows += [("all", str(scale), [one[scale] for one in singles.values()]) for scale in SCALES]
+    rows.append(("all", "both", [score for one in singles.values() for score in one.values()]))
+    for title, scale, scores in rows:
+        hits, found, given = (sum(getattr(s, name) for s in scores) for name in ("hits", "found", "given"))
+        p, r, f = f1(hits, found, given)
+        speed = ratio(sum(s.seconds for s in scores), sum(s.pixels for s in scores) / 1e6)
+        print(f"{title:16} {scale:>5} {given:4d} {found:5d} {p:6.3f} {r:6.3f} {f:6.3f} {speed:6.2f}")
+
+
 def draw(page: Page, regions: list[Region], rows: list[tuple[float, float, Box]], file: Path) -> None:
     """Green: right, red: too much, blue: missed; figures: strict IoU and IoU with tolerance (or score)."""
     out = page.image[..., ::-1].astype(np.float32)
@@ -244,9 +314,11 @@ def main() -> None:
     args = parser.parse_args()
     options = {"drawn_text": args.drawn_text} if args.drawn_text else {}
     scores: dict[str, Score] = {}
+    singles: dict[str, dict[int, Singles]] = {}
     for page in read_pages(args.data / "pages", args.title):
         score = scores.setdefault(page.title, Score([], [], Counter()))
         before = len(score.strict)
+        single_panels(page, singles.setdefault(page.title, {k: Singles() for k in SCALES}), args.overlay)
         measure(page, score, args.overlay, options)
         if args.list:
             for b, value in enumerate(score.strict[before:]):
@@ -277,6 +349,7 @@ def main() -> None:
     p, r, f = f1(hits, found, given)
     framed = f1(*(sum(s.framed[k] for s in scores.values()) for k in (0, 1)), given)[2]
     print(f"{'all':16} {given:4d} {found:5d} {p:6.3f} {r:6.3f} {f:6.3f} {framed:15.3f}")
+    print_singles(singles)
 
 
 if __name__ == "__main__":
