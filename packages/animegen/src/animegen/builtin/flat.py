@@ -1,17 +1,21 @@
 """Flat filling: what lay behind a balloon on plain paper is plain paper, without a generator's dirt in it.
 
 Each hole is judged by the ring around it. A ring of one colour, or of one slope of colour, fills its hole with
-just that. Any other ring is drawing, which nobody can redraw without a model: the hole then gets the colours of
-its rim with thin strokes left out, smoothly joined (or Telea's filling, which keeps strokes but smears them).
+just that. Any other ring is drawing, which nobody can redraw without a model: the tones of its rim, thin strokes
+left out, are then continued into the hole with clean edges between them (`flat_pieces`), or joined smoothly where
+the rim has no clean edges (`flat_membrane`), or filled in Telea's way, which keeps strokes but smears them.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 
+from animegen.builtin.flat_membrane import membrane
+from animegen.builtin.flat_pieces import pieces
 from animegen.builtin.telea import PAPER, march
 
 if TYPE_CHECKING:
@@ -23,6 +27,12 @@ if TYPE_CHECKING:
 
     Colours = NDArray[Any]
 
+_KINDS = {
+    "paper": "as white paper, for other holes hide the rim",
+    "telea": "with telea",
+    "pieces": "with pieces of the rim's tones",
+    "membrane": "with a membrane",
+}
 _AROUND = 12
 """Pixels around a hole's box that are looked at besides the ring: enough to see past a thick stroke."""
 
@@ -46,7 +56,8 @@ class Flat:
             self.context.warn("The whole picture is masked, so nothing is known to fill it from: white paper.")
             out[...] = PAPER
             return out
-        ring_width, busy = self.options.ring, 0
+        ring_width = self.options.ring
+        busy: Counter[str] = Counter()
         count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
         margin = ring_width + _AROUND
         for number in range(1, count):
@@ -55,13 +66,14 @@ class Flat:
             hole = labels[near] == number
             filled = self._plain(image[near], hole, mask[near])
             if filled is None:
-                busy += 1
-                filled = self._busy(image[near], hole, mask[near])
+                kind, filled = self._busy(image[near], hole, mask[near])
+                busy[kind] += 1
             out[near][hole] = filled[hole]
         if busy:
+            kinds = ", ".join(f"{number} {_KINDS[kind]}" for kind, number in sorted(busy.items()))
             self.context.warn(
-                f"{busy} of {count - 1} holes lie on drawing, not on flat paper: filled from the rim "
-                f"({self.options.otherwise}); an inpainter with weights would redraw what was behind."
+                f"{busy.total()} of {count - 1} holes lie on drawing, not on flat paper: filled from the rim "
+                f"({kinds}); an inpainter with weights would redraw what was behind."
             )
         return out
 
@@ -88,12 +100,17 @@ class Flat:
         sloped: Image = np.rint(np.clip(surface, low, high)).astype(np.uint8)
         return sloped
 
-    def _busy(self, image: Image, hole: Mask, mask: Mask) -> Image:
+    def _busy(self, image: Image, hole: Mask, mask: Mask) -> tuple[str, Image]:
+        """How a hole on drawing was filled, and the picture with it filled."""
         if mask.all():  # other holes hide all there is around this one
-            return np.full_like(image, PAPER)
+            return "paper", np.full_like(image, PAPER)
         if self.options.otherwise == "telea":
-            return march(image, mask)
-        return membrane(_without_strokes(image, mask), hole, ~mask)
+            return "telea", march(image, mask)
+        clean = _without_strokes(image, mask)
+        filled = pieces(image, clean, hole, ~mask) if self.options.otherwise == "pieces" else None
+        if filled is not None:
+            return "pieces", filled
+        return "membrane", membrane(clean, hole, ~mask)
 
 
 def _fits(known: Colours, model: Colours, tolerance: float) -> NDArray[np.bool_]:
@@ -135,35 +152,3 @@ def _without_strokes(image: Image, mask: Mask, size: int = 19) -> Image:
     window = padded[ys[:, None, None] + offsets[None, :, None], xs[:, None, None] + offsets[None, None, :]]
     out[rim] = np.rint(np.nanmedian(window.reshape(len(ys), -1, 3), axis=1)).astype(np.uint8)
     return out
-
-
-def membrane(image: Image, hole: Mask, known: Mask) -> Image:
-    """Fill a hole with the smoothest surface that meets its rim: Laplace's equation, coarse to fine.
-
-    Args:
-        image: (H, W, 3) uint8 RGB.
-        hole: (H, W) bool, pixels to fill.
-        known: (H, W) bool, pixels whose colour may be used; other pixels are neither read nor filled.
-    """
-    rim = cv2.dilate(hole.astype(np.uint8), np.ones((3, 3), np.uint8)).astype(bool) & known
-    levels = [(np.where(rim[..., None], image, 0).astype(np.float32), rim.astype(np.float32))]
-    while min(levels[-1][1].shape) > 2:
-        colour, weight = levels[-1]
-        size = ((weight.shape[1] + 1) // 2, (weight.shape[0] + 1) // 2)
-        total = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)[..., None]
-        mixed = cv2.resize(colour * weight[..., None], size, interpolation=cv2.INTER_AREA)
-        coarse = np.divide(mixed, total, out=np.zeros_like(mixed), where=total > 0)
-        levels.append((coarse, (total[..., 0] > 0).astype(np.float32)))
-    colour, weight = levels.pop()
-    mean = (colour * weight[..., None]).sum((0, 1)) / max(1.0, float(weight.sum()))
-    surface: Colours = np.where(weight[..., None] > 0, colour, mean).astype(np.float32)
-    while levels:
-        colour, weight = levels.pop()
-        fixed = weight[..., None] > 0
-        surface = cv2.resize(surface, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        for _ in range(40):
-            surface = np.where(fixed, colour, surface)
-            surface = cv2.blur(surface, (3, 3), borderType=cv2.BORDER_REPLICATE)
-        surface = np.where(fixed, colour, surface)
-    filled: Image = np.rint(np.clip(surface, 0, 255)).astype(np.uint8)
-    return filled

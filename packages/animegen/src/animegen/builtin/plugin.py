@@ -29,9 +29,10 @@ class FlatOptions:
     )
     share: float = option(0.7, "Share of the ring that must be flat; less lets more strokes cross it.", min=0.5, max=1)
     otherwise: str = option(
-        "membrane",
-        "Filling of a hole on drawing: smooth without strokes (membrane), or telea.",
-        choices=("membrane", "telea"),
+        "pieces",
+        "Filling of a hole on drawing: the rim's tones with clean edges where it has them, else a membrane (pieces); "
+        "always smooth, without strokes (membrane); strokes smeared inwards (telea).",
+        choices=("pieces", "membrane", "telea"),
     )
 
 
@@ -95,7 +96,7 @@ def animegen_inpainters() -> list[StageSpec]:
         StageSpec(
             "flat",
             "animegen.builtin.flat:Flat",
-            "Fills holes on plain paper or a smooth slope with exactly that; others smoothly.",
+            "Fills holes on plain paper or a smooth slope with exactly that; others with the rim's tones.",
             FlatOptions,
         ),
     ]
