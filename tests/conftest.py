@@ -16,7 +16,7 @@ import pytest
 from animegen.imageio import write_image
 from animegen_cli.main import main
 
-QUICK = ("--detector", "none", "--interpolator", "crossfade", "--frames", "3")
+QUICK = ("--detector", "none", "--preprocessor", "none", "--interpolator", "crossfade", "--frames", "3")
 """Options of the quickest run there is."""
 
 

@@ -121,7 +121,7 @@ def test_every_value_keeps_its_source(animegen: Call, pair: tuple[Path, Path], m
 
 def test_none_turns_a_stage_off(animegen: Call, pair: tuple[Path, Path], quick: Any) -> None:
     Path("animegen.toml").write_text('[run]\npreprocessor = ["lab"]\n')
-    with_lab = record(animegen("run", *pair, *quick))
+    with_lab = record(animegen("run", *pair, *quick[:2], *quick[4:]))  # but for --preprocessor none
     without = record(animegen("run", *pair, *quick, "--preprocessor", "none", "--inpainter", "none"))
     assert [step["role"] for step in with_lab["steps"]] == ["inpainter", "preprocessor", "interpolator"]
     assert [step["role"] for step in without["steps"]] == ["interpolator"]

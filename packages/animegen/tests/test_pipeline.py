@@ -169,7 +169,7 @@ def pair(size=(16, 20), other=None, **kwargs):
 
 
 def pipeline(registry, out=None, force=False, **run):
-    run = {"interpolator": "mix", "inpainter": "fill", "frames": 5, "fps": "10", **run}
+    run = {"interpolator": "mix", "inpainter": "fill", "preprocessor": [], "frames": 5, "fps": "10", **run}
     return Pipeline(recipe="quick", settings={"run": run}, out=out, registry=registry, config=False, force=force)
 
 
