@@ -59,7 +59,8 @@ def run(
     holds here.
     """
     _refuse_contradictions(first, last, sample=sample, record=record, recipe=run_recipe, resume=resume, force=force)
-    from animegen.pipeline.pipeline import Pipeline, memory_need_mib
+    from animegen.pipeline.pipeline import Pipeline
+    from animegen.pipeline.plan import memory_need_mib
     from animegen.pipeline.record import read_record
     from animegen.settings.resolve import resolve_settings
     from animegen_cli.environment import installed

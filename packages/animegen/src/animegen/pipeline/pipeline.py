@@ -17,8 +17,9 @@ from animegen.errors import AnimeGenError, InterruptedRun
 from animegen.media import PanelPair
 from animegen.pictures.sizing import parse_size
 from animegen.pipeline.hashing import json_digest
-from animegen.pipeline.job import SLICE, Job, input_digest
+from animegen.pipeline.job import Job, input_digest
 from animegen.pipeline.outputs import RestoredFrames, open_run, write_outputs
+from animegen.pipeline.plan import plan_lines
 from animegen.pipeline.progress import Reporter
 from animegen.pipeline.record import RunRecord, record_layer, settings_tables
 from animegen.pipeline.runfolder import CACHE, RunFolder
@@ -32,8 +33,11 @@ from animegen.weights.store import WeightStore
 
 log = logging.getLogger("animegen")
 
-_AFFECTING = ("grow", "keep_balloon", "size", "factor", "frames", "fps", "prompt", "seed", "device", "dtype")
-"""The run's own options that change the clip, and so belong to its id."""
+_AFFECTING = (
+    *("grow", "keep_balloon", "size", "factor", "frames", "fps", "prompt", "seed", "device", "dtype"),
+    *("format", "keep"),
+)
+"""The run's own options that change what its folder holds, and so belong to its id."""
 
 
 class Pipeline:
@@ -119,45 +123,7 @@ class Pipeline:
 
     def plan(self, pair: PanelPair) -> list[tuple[str, str]]:
         """What `run` would do with a pair, as (label, text) lines; nothing is loaded."""
-        job = self.job(pair)
-        chosen = self.settings.choices
-        names = [choice.stage.name for choices in chosen.values() for choice in choices]
-        if not chosen["inpainter"] and chosen["detector"]:
-            names.remove(chosen["detector"][0].stage.name)
-        last = f"{job.total_frames} frames at {float(job.rate):g} fps"
-        lines = [("plan", f"{' > '.join(names)}   {last}   {self._device_words()}")]
-        if self.reason:
-            lines.append(("why", self.reason))
-        lines += [("note", note) for note in self.settings.notes]
-        lines += [("note", text) for text in (*self._count_notes(job), *self._device_notes())]
-        lines.append(("need", f"about {memory_need_mib(job)} MiB of memory for the built-in stages"))
-        return lines
-
-    def _uses_devices(self) -> bool:
-        return any(
-            choice.stage.spec.needs.libraries for choices in self.settings.choices.values() for choice in choices
-        )
-
-    def _device_words(self) -> str:
-        run = self.settings.run.values
-        return f"{run.device}, {run.dtype}" if self._uses_devices() else "cpu"
-
-    def _device_notes(self) -> list[str]:
-        """A device that was named is never passed over in silence."""
-        device = self.settings.run.values.device
-        if device in ("auto", "cpu") or self._uses_devices():
-            return []
-        return [f"{device} is not used: every stage of this run works on the CPU"]
-
-    def _count_notes(self, job: Job) -> list[str]:
-        choice = self.settings.choices["interpolator"][0]
-        made_for = getattr(choice.stage.spec, "frames", None)
-        if made_for in (None, job.frame_count):
-            return []
-        return [
-            f"{choice.stage.name} was made for {made_for} frames; {job.frame_count} are asked for, "
-            "and its motion may suffer"
-        ]
+        return plan_lines(self.job(pair), self.settings, self.reason)
 
     def run(
         self,
@@ -308,13 +274,3 @@ def usual_layers(
 def recorded_layers(document: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]]) -> list[ConfigLayer]:
     """The layers of a run made again from its run.json; only what the user says now is stronger."""
     return [record_layer(document), ConfigLayer("command line", settings)]
-
-
-def memory_need_mib(job: Job) -> int:
-    """An upper estimate of the memory that the built-in stages take for a pair, MiB.
-
-    The program itself, 180 bytes a pixel of working arrays, and the frames of one slice at 3 bytes a pixel; measured
-    by ``benchmarks/pairs.py``.
-    """
-    pixels = max(image.size for image in job.images) // 3
-    return round(130 + pixels * (180 + 3 * SLICE) / 2**20)
