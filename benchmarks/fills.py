@@ -3,8 +3,8 @@
     python benchmarks/fills.py [--data DIR] [--holes 60] [--title TITLE] [--overlay OUTDIR] [--seed 0]
 
 Balloons' shapes from the masks of a title's pages are moved to other places in the same pages' frames where no
-balloon is, so that the truth is known; a filling sees the frame and nothing beyond it. Only places that `flat` does not call flat are counted: there all fillings are one and
-the same. Columns, means over the holes:
+balloon is, so that the truth is known; a filling sees the frame and nothing beyond it. Only places that `flat` does
+not call flat are counted: there all fillings are one and the same. Columns, means over the holes:
 
     MAE     mean absolute error over the hole, grey levels, averaged over channels
     PSNR    dB over the hole

@@ -33,6 +33,16 @@ _STEP = 8
 """Pixels to both sides of a change of tone within which that step is measured."""
 _GRID = 64
 """Pixels of the coarse grid's longer side on which edges are drawn."""
+_SIGMAS = (4.0,) * 3 + (2.5,) * 3 + (1.5,) * 2
+"""Standard deviations of the diffusions in turn, coarse pixels; more of the first pull edges straighter."""
+_BIAS = 0.5
+"""Weight of edges going on straight against diffusion."""
+_BEFORE = 6
+"""Coarse pixels around an edge's end from which its direction is taken."""
+_AHEAD = 0.4
+"""How far an edge goes on straight, as a part of the root of the hole's area."""
+_NARROW = 0.5
+"""The same as a part of the way to the next edge."""
 _FLAT = 12.0
 """Grey levels within which the rim of one tone is flat."""
 
@@ -140,15 +150,58 @@ def _territory(membership: Array, hole: Mask, known: Mask) -> Array:
     inside = cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.5
     fixed = (weight > 0) & ~inside
     domain = inside | fixed
+    guess = _BIAS * _continued(coarse, inside, fixed)
     soft = smoothest(coarse, fixed)
-    for sigma in (6,) * 8 + (4,) * 6 + (2.5,) * 4 + (1.5,) * 2:
-        label = np.eye(soft.shape[2], dtype=np.float32)[soft.argmax(axis=2)]
+    for sigma in _SIGMAS:
+        label = np.eye(soft.shape[2], dtype=np.float32)[(soft + guess).argmax(axis=2)]
         label = np.where(fixed[..., None], coarse, label)
         soft = _blurred(label, domain, sigma)
     soft = np.where(fixed[..., None], coarse, soft)
     full = cv2.resize(soft, (width, height), interpolation=cv2.INTER_CUBIC)
     full = cv2.GaussianBlur(full, (0, 0), 0.5 * scale)
     return _edges(full)
+
+
+def _continued(part: Array, inside: Mask, fixed: Mask) -> Array:
+    """(H, W, G) how much the edges that end at the hole speak for each group: each goes on straight for a while."""
+    votes = np.zeros(part.shape, np.float32)
+    total = np.zeros(inside.shape, np.float32)
+    ys, xs = np.mgrid[: inside.shape[0], : inside.shape[1]].astype(np.float32)
+    ends = _ends(part.argmax(axis=2), inside, fixed)
+    places = np.array([(y, x) for _, _, y, x in ends])
+    for number, (one, other, y, x) in enumerate(ends):
+        near = fixed & (np.abs(ys - y) <= _BEFORE) & (np.abs(xs - x) <= _BEFORE)
+        difference = (part[..., one] - part[..., other])[near]
+        design = np.column_stack([ys[near] - y, xs[near] - x, np.ones(len(difference))])
+        if difference.std() == 0:
+            continue
+        down, right, level = np.linalg.lstsq(design, difference, rcond=None)[0]
+        sure = max(0.0, float(np.corrcoef(design @ (down, right, level), difference)[0, 1])) ** 2
+        # A narrow piece is not carried far: it would end as a lump somewhere in the hole.
+        apart = np.hypot(*np.delete(places - (y, x), number, axis=0).T).min(initial=np.inf)
+        reach = max(1.0, min(_AHEAD * float(np.sqrt(inside.sum())), _NARROW * apart))
+        weight = sure * np.exp(-((ys - y) ** 2 + (xs - x) ** 2) / (2 * reach**2))
+        first = down * (ys - y) + right * (xs - x) + level > 0
+        votes[..., one] += weight * first
+        votes[..., other] += weight * ~first
+        total += weight
+    spoken: Array = votes / np.maximum(total, 1)[..., None]
+    return spoken
+
+
+def _ends(label: Array, inside: Mask, fixed: Mask) -> list[tuple[int, int, float, float]]:
+    """Where an edge between two groups meets the hole: both groups, y and x."""
+    square = np.ones((3, 3), np.uint8)
+    rim = cv2.dilate(inside.astype(np.uint8), square).astype(bool) & fixed
+    wide = [cv2.dilate((rim & (label == group)).astype(np.uint8), square) for group in range(label.max() + 1)]
+    found = []
+    for one in range(len(wide)):
+        for other in range(one + 1, len(wide)):
+            count, _, _, centres = cv2.connectedComponentsWithStats(
+                wide[one] & wide[other] & rim.astype(np.uint8), connectivity=8
+            )
+            found += [(one, other, float(y), float(x)) for x, y in centres[1:count]]
+    return found
 
 
 def _edges(soft: Array) -> Array:
