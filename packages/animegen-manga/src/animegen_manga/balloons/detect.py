@@ -31,8 +31,14 @@ THICKNESSES = (0, 1, 2, 4, 8, 12)
 SURE = 0.9
 """Score from which a balloon is not looked for again at other levels and thicknesses."""
 
-AREAS = (0.0004, 0.25)
-"""Area of a balloon as a share of the picture."""
+AREAS = (0.0004, 0.5)
+"""Area of a balloon as a share of the picture: of a page, or of a panel that it fills by half."""
+
+OPENED = (0.008, 0.06)
+"""Size of ink, as a share of the picture's short side, that does not wall a thickened flood in."""
+
+OCTAVES = tuple(range(2, 10))
+"""Ink is counted by size: 4 to 8 px, 8 to 16 px, ..., 512 px and more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +125,7 @@ def _sightings(lightness: NDArray[np.uint8], allowed: Mask | None, min_score: fl
             room = free | letters if thickness >= 2 else free
             core = depth(room) > thickness
             for window, component in _components(core, thickness, short, settled, counts):
-                found = _judge(lightness, free, room, level, window, component, thickness, short, min_score)
+                found = _judge(lightness, free, room, level, window, component, thickness, min_score)
                 if found is None:
                     continue
                 yield found
@@ -127,29 +133,35 @@ def _sightings(lightness: NDArray[np.uint8], allowed: Mask | None, min_score: fl
                     settled[window.y0 : window.y1, window.x0 : window.x1] |= found.mask
 
 
-def _letter_sized(ink: Mask, short: int) -> tuple[Mask, NDArray[np.int32]]:
-    """Ink components of a letter's size, and how many begin above and left of each pixel (an integral image)."""
+def _letter_sized(ink: Mask, short: int) -> tuple[Mask, list[NDArray[np.int32]]]:
+    """Ink components that may be letters, and how many of each octave begin above and left of each pixel."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
     stats[0] = 0
     longer = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT])
-    letter = (longer >= SMALLEST * short) & (longer <= LARGEST * short)
-    letter[0] = False
-    corners = np.zeros(ink.shape, np.uint8)
-    corners[stats[letter, cv2.CC_STAT_TOP], stats[letter, cv2.CC_STAT_LEFT]] = 1
-    return (letter & (longer >= 0.008 * short) & (longer <= 0.06 * short))[labels], np.asarray(
-        cv2.integral(corners), np.int32
-    )
+    octave = np.minimum(np.log2(np.maximum(longer, 1)).astype(int), OCTAVES[-1])
+    counts = []
+    for k in OCTAVES:
+        corners = np.zeros(ink.shape, np.uint8)
+        corners[stats[octave == k, cv2.CC_STAT_TOP], stats[octave == k, cv2.CC_STAT_LEFT]] = 1
+        counts.append(np.asarray(cv2.integral(corners), np.int32))
+    opened = (longer >= OPENED[0] * short) & (longer <= OPENED[1] * short)
+    opened[0] = False
+    return opened[labels], counts
 
 
 def _components(
-    core: Mask, thickness: int, short: int, settled: Mask, counts: NDArray[np.int32]
+    core: Mask, thickness: int, short: int, settled: Mask, counts: list[NDArray[np.int32]]
 ) -> Iterator[tuple[Box, Mask]]:
     """Components of a balloon's size that hold ink of a letter's size and are not part of a sure balloon."""
     height, width = core.shape
     _, labels, stats, _ = cv2.connectedComponentsWithStats(core.astype(np.uint8), connectivity=4)
     stats[0] = 0  # the background's box is not a number where there is no background
     x, y, w, h, area = (stats[:, k] for k in range(5))
-    letters = counts[y + h, x + w] - counts[y, x + w] - counts[y + h, x] + counts[y, x]
+    side = np.sqrt(w.astype(float) * h)
+    letters = np.zeros(len(stats), int)
+    for k, table in zip(OCTAVES, counts, strict=True):
+        fits = (2.0 ** (k + 1) > SMALLEST * side) & (2.0**k <= LARGEST * side)
+        letters += fits * (table[y + h, x + w] - table[y, x + w] - table[y + h, x] + table[y, x])
     known = np.bincount(labels[settled], minlength=len(stats))
     wanted = (
         (area <= AREAS[1] * core.size)
@@ -175,7 +187,6 @@ def _judge(
     window: Box,
     core: Mask,
     thickness: int,
-    short: int,
     min_score: float,
 ) -> Sighting | None:
     view = slice(window.y0, window.y1), slice(window.x0, window.x1)
@@ -193,7 +204,7 @@ def _judge(
         return None
     paper = int(np.median(lightness[view][mask & free[view]]))
     difference = np.clip(paper - lightness[view].astype(np.int16), 0, 255).astype(np.uint8)
-    text = find_lettering(mask, ink, difference, short)
+    text = find_lettering(mask, ink, difference)
     if text is None or text.score < min_score:  # the product below can only be smaller
         return None
     letters = text.mask

@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
     from animegen.media import Mask
 
-SMALLEST, LARGEST = 0.006, 0.09
-"""Size of a letter as a share of the page's short side (SPEC 4.2: 0.8 to 6 %, and a bold shout beyond)."""
+SMALLEST, LARGEST = 0.02, 0.75
+"""Size of a letter as a share of the side of a square of its balloon's area: one measure for pages and for panels
+cropped and enlarged at will, where no share of the picture (SPEC 4.2: 0.8 to 6 % of a page) says anything."""
+
+USUAL = 0.05, 0.5
+"""The same share in balloons that were drawn: from a narration of many lines to a word of joined handwriting."""
+
+LEGIBLE = 7
+"""Size below which a letter cannot be told from grain and hatching, px."""
 
 BLACK = 150
 """How much darker than the paper full ink is; the rest of a letter is its soft edge."""
@@ -39,28 +46,28 @@ class Lettering:
     score: float
 
 
-def find_lettering(region: Mask, ink: Mask, darkness: NDArray[np.uint8], short: int) -> Lettering | None:
+def find_lettering(region: Mask, ink: Mask, darkness: NDArray[np.uint8]) -> Lettering | None:
     """The text in a filled region, or None where there is nothing like it.
 
     Args:
         region: (H, W) bool, filled.
         ink: (H, W) bool, the non-paper pixels inside it.
         darkness: (H, W) uint8, how much darker than the paper each pixel is.
-        short: Short side of the page, px.
     """
     count, labels, stats, _ = cv2.connectedComponentsWithStats(ink.astype(np.uint8), connectivity=8)
     if count < 3:
         return None
     longer = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]).astype(float)
     area = stats[:, cv2.CC_STAT_AREA].astype(float)
-    real = (longer >= max(3, SMALLEST * short)) & (area >= 5)
+    side = float(region.sum()) ** 0.5
+    real = (longer >= max(3, SMALLEST * side)) & (area >= 5)
     real[0] = False
     if real.sum() < 2 or real.sum() > 400:
         return None
     # Half of the ink lies in components at least this long: strokes that broke off a letter do not count.
     order = np.argsort(longer[real])
     size = float(longer[real][order][np.searchsorted(np.cumsum(area[real][order]), area[real].sum() / 2)])
-    if not SMALLEST * short <= size <= LARGEST * short:
+    if not SMALLEST * side <= size <= LARGEST * side:
         return None
     letter = (longer >= 0.2 * size) & (longer <= 3.5 * size) & (area >= 4)
     letter[0] = False
@@ -70,6 +77,7 @@ def find_lettering(region: Mask, ink: Mask, darkness: NDArray[np.uint8], short: 
     x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
     inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
     ridge = inside[(inside >= cv2.dilate(inside, np.ones((3, 3), np.uint8))) & mask]
+    pen = float(ridge.std() / ridge.mean())
     total = float(ink.sum())
     score = (
         min(1.0, int(letter.sum()) / 5) ** 0.75  # a lone "?" is text, but so is many an eye
@@ -80,8 +88,10 @@ def find_lettering(region: Mask, ink: Mask, darkness: NDArray[np.uint8], short: 
         * _within(_line_density(mask[y : y + h, x : x + w]), 0.25, 0.65)
         * _within(total / max(1, int(region.sum())), 0.035, 0.22)
         * _within(float(np.median(inside[mask])) * 2 / size, 0.03, 0.18)
-        * _within(float(ridge.std() / ridge.mean()), 0.13, 0.45)
-        * _within(size / short, 0.014, LARGEST)
+        * min(1.0, pen / 0.13)
+        * _within(pen, 0, 0.42) ** 4  # letters keep to one pen; locks, folds and faces taper
+        * _within(size / side, *USUAL)
+        * min(1.0, size / LEGIBLE)
     )
     return Lettering(Box(x, y, x + w, y + h), mask, float(score))
 
@@ -104,4 +114,4 @@ def _line_density(letters: Mask) -> float:
 
 def _within(value: float, low: float, high: float) -> float:
     """1 inside a range, falling off in proportion outside it."""
-    return min(1.0, value / low, max(0.0, 2 - value / high))
+    return min(1.0, value / low if low else 1.0, max(0.0, 2 - value / high))
