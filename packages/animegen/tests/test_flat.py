@@ -6,7 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from animegen.builtin.flat import Flat, membrane
+from animegen.builtin.flat import Flat
+from animegen.builtin.flat_membrane import membrane
 from animegen.builtin.plugin import FlatOptions
 
 
@@ -79,13 +80,13 @@ def test_smooth_slope_is_continued():
 def test_drawing_falls_back_and_says_so_once():
     image = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
     mask = balloon(image.shape, (40, 60), (20, 20)) | balloon(image.shape, (110, 60), (20, 20))
-    for otherwise in ("membrane", "telea"):
+    for otherwise in ("membrane", "telea", "pieces"):
         context = Recorder()
         out = fill(image, mask, context, otherwise=otherwise)
         assert np.array_equal(out[~mask], image[~mask])
         assert len(context.said) == 1
         assert "2 of 2" in context.said[0]
-        assert otherwise in context.said[0]
+        assert ("membrane" if otherwise == "pieces" else otherwise) in context.said[0]  # noise has no tones
 
 
 def test_membrane_has_no_streaks_where_strokes_end():
@@ -99,6 +100,47 @@ def test_membrane_has_no_streaks_where_strokes_end():
     assert out[mask].min() >= 105
     assert out[mask].max() <= 240
     assert fill(image, mask, otherwise="telea")[mask].min() < 60  # which is why it is not the default
+
+
+@pytest.mark.parametrize(("dark", "light"), [((0, 0, 0), (255, 255, 255)), ((40, 90, 160), (230, 120, 90))])
+@pytest.mark.parametrize("lean", [0, 40])
+def test_two_tones_meet_in_a_clean_edge_that_goes_on_straight(dark, light, lean):
+    truth = np.full((160, 200, 3), light, np.uint8)
+    edge = np.array([(0, 0), (90 - lean, 0), (90 + lean, 159), (0, 159)])
+    cv2.fillPoly(truth, [edge], dark)
+    mask = balloon(truth.shape, (95, 80), (50, 45))
+    context = Recorder()
+    out = fill(np.where(mask[..., None], np.uint8(128), truth), mask, context)
+    assert np.array_equal(out[~mask], truth[~mask])
+    assert "1 with pieces" in context.said[0]
+    wrong = np.abs(out.astype(int) - truth)[mask].max(axis=1) > 40
+    assert wrong.mean() < 0.06
+    either = (np.abs(out[mask].astype(int) - dark).max(1) <= 2) | (np.abs(out[mask].astype(int) - light).max(1) <= 2)
+    assert either.mean() > 0.95  # no smudge: all but an anti-aliased edge
+    smooth = fill(np.where(mask[..., None], np.uint8(128), truth), mask, otherwise="membrane")
+    assert (np.abs(smooth.astype(int) - truth)[mask].max(axis=1) > 40).mean() > 0.2
+
+
+def test_soft_rim_keeps_the_membrane():
+    columns = np.broadcast_to(np.arange(200), (160, 200))
+    level = 128 + 110 * np.sin(columns / 32)
+    image = np.repeat(level[..., None], 3, axis=2).astype(np.uint8)
+    mask = balloon(image.shape, (100, 80), (70, 45))
+    context = Recorder()
+    out = fill(image, mask, context)
+    assert "1 with a membrane" in context.said[0]
+    assert np.array_equal(out, fill(image, mask, otherwise="membrane"))
+
+
+def test_grey_stays_grey_and_odd_sizes_hold():
+    rng = np.random.default_rng(5)
+    for height, width in ((1, 9), (9, 1), (2, 40), (31, 3), (45, 77), (160, 90)):
+        grey = np.where(np.arange(width) < width // 2, 20, 235) + rng.integers(0, 15, (height, width))
+        image = np.repeat(grey[..., None], 3, axis=2).astype(np.uint8)
+        mask = balloon(image.shape, (width // 2, height // 2), (max(1, width // 3), max(1, height // 3)))
+        out = fill(image, mask)
+        assert (out == out[..., :1]).all()
+        assert np.array_equal(out[~mask], image[~mask])
 
 
 def test_membrane_solves_laplace():

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     Surface = NDArray[Any]
 
 
+_COARSE = 100
+"""Levels larger than this (px) start near enough to the answer to need fewer rounds."""
+
+
 def membrane(image: Image, hole: Mask, known: Mask) -> Image:
     """Fill a hole with the smoothest surface that meets its rim.
 
@@ -51,12 +55,12 @@ def smoothest(values: Surface, fixed: Mask) -> Surface:
     surface: Surface = np.where(weight[..., None] > 0, value, mean).astype(np.float32)
     while levels:
         value, weight = levels.pop()
-        here = weight[..., None] > 0
+        here = np.broadcast_to(weight[..., None] > 0, value.shape)
         surface = _deep(cv2.resize(surface, weight.shape[::-1], interpolation=cv2.INTER_LINEAR))
-        for _ in range(40):
-            surface = np.where(here, value, surface)
+        for _ in range(40 if max(weight.shape) <= _COARSE else 16):
+            np.copyto(surface, value, where=here)
             surface = _deep(cv2.blur(surface, (3, 3), borderType=cv2.BORDER_REPLICATE))
-        surface = np.where(here, value, surface)
+        np.copyto(surface, value, where=here)
     return surface
 
 
