@@ -27,7 +27,7 @@ _NEAR = 36.0
 """Grey levels within which a rim's colour is explained by a tone."""
 _EXPLAINED = 0.8
 """Share of the rim that the tones must explain."""
-_SHARP = 0.6
+_SHARP = 0.45
 """Part of the difference of two tones that must lie in the step from one to the other along the rim."""
 _STEP = 8
 """Pixels to both sides of a change of tone within which that step is measured."""
