@@ -50,7 +50,10 @@ def code_digest(module: str) -> str:
     Part of every cache key, so that a changed stage never returns what an older one made, whether or not
     its version number moved. Reads files; imports nothing but the parents of `module`.
     """
-    spec = find_spec(module.partition(".")[0])
+    try:
+        spec = find_spec(module.partition(".")[0])
+    except ValueError:  # a module that was put together by hand has no origin
+        spec = None
     if spec is None or spec.origin is None:
         return ""
     if spec.submodule_search_locations:
