@@ -159,8 +159,8 @@ def _components(
     x, y, w, h, area = (stats[:, k] for k in range(5))
     side = np.sqrt(w.astype(float) * h)
     letters = np.zeros(len(stats), int)
-    for k, table in zip(OCTAVES, counts, strict=True):
-        fits = (2.0 ** (k + 1) > SMALLEST * side) & (2.0**k <= LARGEST * side)
+    for octave, table in zip(OCTAVES, counts, strict=True):
+        fits = (2.0 ** (octave + 1) > SMALLEST * side) & (2.0**octave <= LARGEST * side)
         letters += fits * (table[y + h, x + w] - table[y, x + w] - table[y + h, x] + table[y, x])
     known = np.bincount(labels[settled], minlength=len(stats))
     wanted = (

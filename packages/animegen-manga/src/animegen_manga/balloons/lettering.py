@@ -77,6 +77,7 @@ def find_lettering(region: Mask, ink: Mask, darkness: NDArray[np.uint8]) -> Lett
     x, y, w, h = cv2.boundingRect(mask.astype(np.uint8))
     inside = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 3)
     ridge = inside[(inside >= cv2.dilate(inside, np.ones((3, 3), np.uint8))) & mask]
+    one_way = _one_way(mask[y : y + h, x : x + w])
     pen = float(ridge.std() / ridge.mean())
     total = float(ink.sum())
     score = (
@@ -88,12 +89,20 @@ def find_lettering(region: Mask, ink: Mask, darkness: NDArray[np.uint8]) -> Lett
         * _within(_line_density(mask[y : y + h, x : x + w]), 0.25, 0.65)
         * _within(total / max(1, int(region.sum())), 0.035, 0.22)
         * _within(float(np.median(inside[mask])) * 2 / size, 0.03, 0.18)
-        * min(1.0, pen / 0.13)
-        * _within(pen, 0, 0.42) ** 4  # letters keep to one pen; locks, folds and faces taper
+        * max(0.0, min(1.0, 2 - pen / 0.42)) ** 4  # letters keep to one pen; locks, folds and faces taper
+        * max(0.0, min(1.0, 2 - one_way / 0.5))
         * _within(size / side, *USUAL)
         * min(1.0, size / LEGIBLE)
     )
     return Lettering(Box(x, y, x + w, y + h), mask, float(score))
+
+
+def _one_way(letters: Mask) -> float:
+    """How far all strokes run one way, in [0, 1]: coherence of the structure tensor; hatching is near 1."""
+    ink = letters.astype(np.float32)
+    dx, dy = cv2.Sobel(ink, cv2.CV_32F, 1, 0), cv2.Sobel(ink, cv2.CV_32F, 0, 1)
+    across, along, both = (float((a * b).sum()) for a, b in ((dx, dx), (dy, dy), (dx, dy)))
+    return float(np.hypot(across - along, 2 * both)) / max(1.0, across + along)
 
 
 def _line_density(letters: Mask) -> float:
@@ -114,4 +123,4 @@ def _line_density(letters: Mask) -> float:
 
 def _within(value: float, low: float, high: float) -> float:
     """1 inside a range, falling off in proportion outside it."""
-    return min(1.0, value / low if low else 1.0, max(0.0, 2 - value / high))
+    return min(1.0, value / low, max(0.0, 2 - value / high))
