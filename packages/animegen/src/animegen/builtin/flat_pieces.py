@@ -29,7 +29,7 @@ _EXPLAINED = 0.8
 """Share of the rim that the tones must explain."""
 _SHARP = 0.45
 """Part of the difference of two tones that must lie in the step from one to the other along the rim."""
-_STEP = 8
+_STEP = 5
 """Pixels to both sides of a change of tone within which that step is measured."""
 _GRID = 64
 """Pixels of the coarse grid's longer side on which edges are drawn."""
