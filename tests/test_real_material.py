@@ -43,3 +43,14 @@ def test_panels_and_their_order(real_data):
     (total,) = re.findall(r"^= all .*$", text, re.MULTILINE)
     assert float(re.findall(r"[01]\.\d+", total)[0]) >= 0.9
     assert "19/19" in total
+
+
+def test_balloons_with_and_without_text_boxes(real_data):
+    text = script("balloons.py", real_data)
+    annotated, detected, _ = text.split("\n\n")[:3]
+    overlaps = {name: float(iou) for name, iou in re.findall(r"^(\w+) +\d+ +([01]\.\d+)", annotated, re.MULTILINE)}
+    for title in ("PageBlanche", "PepperCarrot17", "ToriNoMe"):
+        assert overlaps[title] >= 0.95
+    assert overlaps["HarukoSan"] >= 0.76  # polygons inside the outline, sound effects counted as balloons
+    (f1,) = re.findall(r"^all +\d+ +\d+ +[01]\.\d+ +[01]\.\d+ +([01]\.\d+)", detected, re.MULTILINE)
+    assert float(f1) >= 0.84
