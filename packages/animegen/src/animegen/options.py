@@ -173,6 +173,15 @@ def describe_options(cls: type[Any]) -> tuple[OptionInfo, ...]:
     Raises:
         TypeError: A field was not made with `option`, or has a type that options cannot have.
     """
+    if cls not in _DESCRIBED:
+        _DESCRIBED[cls] = _describe(cls)
+    return _DESCRIBED[cls]
+
+
+_DESCRIBED: dict[type[Any], tuple[OptionInfo, ...]] = {}
+
+
+def _describe(cls: type[Any]) -> tuple[OptionInfo, ...]:
     if not dataclasses.is_dataclass(cls):
         raise TypeError(f"{cls.__name__} must be a dataclass whose fields are made with animegen.option().")
     hints = typing.get_type_hints(cls)
