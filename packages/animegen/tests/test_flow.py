@@ -218,3 +218,15 @@ def test_flow_beats_the_dissolve_on_drawn_frames(real_data):
         ghost = ((first.astype(np.uint16) + last + 1) // 2).astype(np.uint8)
         gains.append(psnr(frames[0], truth) - psnr(ghost, truth))
     assert min(gains) > 3
+
+
+def test_one_stage_draws_pair_after_pair():
+    one, two = (texture(60, 80), texture(60, 80, 5)), (texture(60, 80, 9), texture(60, 80, 13))
+    alone = [between(*pair, (0.25, 0.75))[0] for pair in (one, two)]
+
+    stage = Flow(FlowOptions(), Recorder())
+    for pair, expected in ((one, alone[0]), (two, alone[1]), (one, alone[0]), (one, alone[0])):
+        np.testing.assert_array_equal(stage(*pair, (0.25, 0.75)), expected)
+    np.testing.assert_array_equal(
+        stage(one[0], two[1], (0.5,)), between(one[0], two[1])[0]
+    )  # only one of the two changes

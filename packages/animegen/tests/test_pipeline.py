@@ -455,3 +455,64 @@ def test_only_the_weights_that_options_choose_are_asked_for(tmp_path):
         else:
             with pytest.raises(MissingError, match=outcome):
                 made.check()
+
+
+def test_a_file_s_bytes_and_the_formats_belong_to_what_a_run_is(tmp_path):
+    class Filed:
+        @hookimpl
+        def animegen_preprocessors(self):
+            return [StageSpec("filed", f"{HERE}:Add", "Has a file.", FileOptions)]
+
+    registry = Registry([("toys", Toys()), ("filed", Filed())])
+    path = tmp_path / "table"
+
+    def run_id(text, **run):
+        path.write_text(text, "utf-8")
+        tables = {
+            "run": {"inpainter": "fill", "interpolator": "mix", "preprocessor": ["filed"], **run},
+            "filed": {"file": str(path)},
+        }
+        return Pipeline(recipe="quick", settings=tables, registry=registry, config=False).run_id(pair())
+
+    assert run_id("one") == run_id("one")
+    assert run_id("one") != run_id("other")
+    assert run_id("one") != run_id("one", format=["gif"])
+
+
+def test_a_panel_annotated_as_without_lettering_is_not_searched(registry, monkeypatch):
+    searched = []
+
+    def remember(self, image, text_boxes=()):
+        searched.append(tuple(text_boxes))
+        return []
+
+    monkeypatch.setattr(Balloons, "__call__", remember)
+    two = pair()  # the first has a text box, the last is annotated as having none
+    pipeline(registry).run(two)
+    assert searched == [(Box(3, 2, 9, 6),)]
+    searched.clear()
+    pipeline(registry).run(PanelPair(Panel(two.first.image), Panel(two.last.image)))
+    assert searched == [(), ()]  # nobody has annotated these: both are searched
+
+
+def test_frames_drawn_before_a_kill_are_not_drawn_again(registry, tmp_path, monkeypatch):
+    with pipeline(registry, tmp_path / "unbroken", frames=23) as made:
+        unbroken = made.run(pair())
+    original, slices = Mix.__call__, 0
+
+    def interrupted(self, *args, **kwargs):
+        nonlocal slices
+        slices += 1
+        if slices == 2:
+            raise KeyboardInterrupt
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(Mix, "__call__", interrupted)
+    with pytest.raises(InterruptedRun), pipeline(registry, tmp_path / "runs", frames=23) as made:
+        made.run(pair())
+    monkeypatch.setattr(Mix, "__call__", original)
+    calls.clear()
+    with pipeline(registry, tmp_path / "runs", frames=23) as made:
+        clip = made.run(pair(), resume=True)
+    assert [call for call in calls if call.startswith("mix")] == ["mix 8", "mix 5"]  # of 8 + 8 + 5
+    assert clip.path.read_bytes() == unbroken.path.read_bytes()
