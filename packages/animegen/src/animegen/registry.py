@@ -132,9 +132,10 @@ class Registry:
             if named and row.state != "ok":
                 raise _unusable(row)
         known = sorted({stage.name for stage in self.stages(kind)})
+        near = did_you_mean(short, known)
         raise UsageError(
             f"no {kind} is named {name!r}.",
-            hint=f"{did_you_mean(short, known)}Installed: {', '.join(known) or 'none'}.",
+            hint=f"{near}Installed: {', '.join(known) or 'none'}.{'' if near else ' Others come with plugins.'}",
         )
 
     def plugin(self, name: str) -> Plugin:

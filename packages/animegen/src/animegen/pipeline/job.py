@@ -24,6 +24,7 @@ from animegen.pipeline.session import Session
 from animegen.pipeline.store import Entry, Writer
 from animegen.pipeline.upsample import fill_gaps, times_between
 from animegen.settings.resolve import Choice
+from animegen.settings.roles import Role
 from animegen.stages import InterpolatorSpec
 
 if TYPE_CHECKING:
@@ -248,8 +249,8 @@ class Job:
         self.entries.setdefault(step, [])
         return record
 
-    def _spec(self, role: str) -> InterpolatorSpec:
-        choice = self._session.settings.choices[role][0]  # type: ignore[index]
+    def _spec(self, role: Role) -> InterpolatorSpec:
+        choice = self._session.settings.choices[role][0]
         assert isinstance(choice.stage.spec, InterpolatorSpec)
         return choice.stage.spec
 
