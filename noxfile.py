@@ -13,12 +13,14 @@ ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
 CORE = ("./packages/animegen", "./packages/animegen-manga", "./cli")
 KIT = "./packages/animegen-testing"
+TORCH = "./packages/animegen-torch"
 TOOLS = ("pytest", "pytest-xdist", "hypothesis", "pytest-benchmark")
 PLUGINS = sorted(
     path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml") if not path.parent.name.startswith("_")
 )
 
 nox.options.sessions = ["tests", "lint", "types", "imports"]
+nox.options.default_venv_backend = "uv|virtualenv"  # uv links torch's gigabytes into each environment in seconds
 nox.options.error_on_missing_interpreters = True
 
 
@@ -38,17 +40,25 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The whole test suite: what needs no torch here, then each plugin in an environment of its own."""
     install(session, *editable(*CORE, KIT), *TOOLS, "scikit-image")
-    session.run("pytest", "-n", "2", "--dist", "worksteal", "packages", "cli", "tests", *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "worksteal", *CORE, KIT, "tests", *session.posargs)
     if not session.posargs:
+        session.notify("torch_tests")
         for plugin in PLUGINS:
             session.notify(f"plugin_tests(name='{plugin}')")
+
+
+@nox.session
+def torch_tests(session: nox.Session) -> None:
+    """The tests of what torch plugins share."""
+    install(session, *editable(CORE[0], KIT, TORCH), *TOOLS)
+    session.run("pytest", TORCH, *session.posargs)
 
 
 @nox.session
 @nox.parametrize("name", PLUGINS)
 def plugin_tests(session: nox.Session, name: str) -> None:
     """The tests of one plugin, with everything that it needs and nothing else."""
-    install(session, *editable(*CORE, KIT, f"./plugins/{name}"), *TOOLS)
+    install(session, *editable(*CORE, KIT, *helpers(name), f"./plugins/{name}"), *TOOLS)
     session.run("pytest", f"plugins/{name}", *session.posargs)
 
 
@@ -57,7 +67,7 @@ def minimums(session: nox.Session) -> None:
     """The suite at the lowest versions that the distributions say they accept."""
     lowest = [f"{name}=={version}" for name, version in lowest_versions().items()]
     session.install(*editable(*CORE, KIT), *lowest, *TOOLS, "scikit-image")
-    session.run("pytest", "-n", "2", "packages", "cli", "-m", "not slow", *session.posargs)
+    session.run("pytest", "-n", "2", *CORE, KIT, "-m", "not slow", *session.posargs)
 
 
 @nox.session
@@ -79,7 +89,7 @@ def types(session: nox.Session) -> None:
 def imports(session: nox.Session) -> None:
     """Who may import whom."""
     install(session, *editable(*CORE, KIT), "import-linter")
-    session.install("--no-deps", *editable(*(f"./plugins/{name}" for name in PLUGINS)))
+    session.install("--no-deps", *editable(TORCH, *(f"./plugins/{name}" for name in PLUGINS)))
     session.run("lint-imports")
 
 
@@ -102,13 +112,19 @@ def wheels(session: nox.Session) -> None:
     """Build a wheel of every distribution into ``dist/``."""
     install(session, "build", "hatchling")
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
-    for folder in (*CORE, KIT, *(f"./plugins/{name}" for name in PLUGINS)):
+    for folder in (*CORE, KIT, TORCH, *(f"./plugins/{name}" for name in PLUGINS)):
         session.run("python", "-m", "build", "--wheel", "--outdir", "dist", folder)
 
 
 def editable(*folders: str) -> list[str]:
     """Arguments that install distributions from their folders in place."""
     return [argument for folder in folders for argument in ("-e", folder)]
+
+
+def helpers(plugin: str) -> tuple[str, ...]:
+    """The folders of ours, beside the core, that a plugin stands on."""
+    project = tomllib.loads((ROOT / "plugins" / plugin / "pyproject.toml").read_text("utf-8"))["project"]
+    return (TORCH,) if any(need.startswith("animegen-torch") for need in project["dependencies"]) else ()
 
 
 def import_names(*folders: str) -> list[str]:

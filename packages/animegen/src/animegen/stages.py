@@ -121,12 +121,15 @@ class InterpolatorSpec(StageSpec):
         frames: None when it makes a frame at any time in [0, 1]; otherwise the count it was made for, both
             ends included. Only a stage of the first sort can be an upsampler.
         other_counts: A stage with a fixed count may accept others, with a warning in the plan.
+        carries_alpha: It also takes images with a fourth channel, ``(H, W, 4) uint8``, finds motion in the colours
+            alone (which are premultiplied then) and moves all four along it.
         uses_prompt: Whether a text prompt changes its result.
         uses_seed: Whether the seed changes its result.
     """
 
     frames: int | None = None
     other_counts: bool = False
+    carries_alpha: bool = False
     uses_prompt: bool = False
     uses_seed: bool = False
 

@@ -1,0 +1,1 @@
+"""RIFE, every 4.x network, as a stage of AnimeGen."""

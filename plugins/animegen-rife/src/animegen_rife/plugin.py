@@ -1,0 +1,1 @@
+"""What this plugin offers: the interpolator ``rife``. Light: neither torch nor numpy is imported here."""
