@@ -80,9 +80,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def types(session: nox.Session) -> None:
-    """Strict types of the core, its helpers and the command line."""
-    install(session, *editable(*CORE, KIT), "mypy")
-    session.run("mypy", *(f"--package={name}" for name in import_names(*CORE, KIT)))
+    """Strict types of everything, against torch's own."""
+    folders = (*CORE, KIT, TORCH, *(f"./plugins/{name}" for name in PLUGINS))
+    install(session, *editable(*folders), "mypy")
+    session.run("mypy", *(f"--package={name}" for name in import_names(*folders)))
 
 
 @nox.session
