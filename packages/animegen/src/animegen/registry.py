@@ -27,7 +27,7 @@ GROUP = "animegen"
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[\w.]+:[\w.]+")
-_RESERVED = {"run", "plugins", "recipe", "none", "auto", "upsampler", *KINDS}
+_RESERVED = {"run", "plugins", "recipe", "none", "auto", "upsample", "upsampler", *KINDS}
 """Names with a meaning of their own in settings: tables, roles, and the words for no stage and any stage."""
 
 

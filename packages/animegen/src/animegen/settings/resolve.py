@@ -55,8 +55,8 @@ class RunOptions:
         return parse_fps(self.fps)
 
 
-def parse_fps(text: str) -> Fraction:
-    """Frames per second from ``24``, ``23.976`` or ``24000/1001``.
+def parse_fps(text: str, name: str = "run.fps") -> Fraction:
+    """Frames per second from ``24``, ``23.976`` or ``24000/1001``; `name` is the option's, for messages.
 
     Raises:
         UsageError: Not a number in (0, 1000].
@@ -67,7 +67,7 @@ def parse_fps(text: str) -> Fraction:
         rate = Fraction(0)
     if not 0 < rate <= 1000:
         raise UsageError(
-            f"run.fps is {text!r}; it takes a number above 0 and at most 1000, or a fraction like 24000/1001."
+            f"{name} is {text!r}; it takes a number above 0 and at most 1000, or a fraction like 24000/1001."
         )
     return rate
 
@@ -111,7 +111,7 @@ class Settings:
 
 def table_names(registry: Registry) -> set[str]:
     """Names of the tables that settings may have in this environment."""
-    return {"run", "plugins", *ROLES, "metric", *(stage.name for stage in registry.stages())}
+    return {"run", "upsample", "plugins", *ROLES, "metric", *(stage.name for stage in registry.stages())}
 
 
 def resolve_settings(registry: Registry, layers: Sequence[ConfigLayer]) -> Settings:
@@ -128,7 +128,7 @@ def resolve_settings(registry: Registry, layers: Sequence[ConfigLayer]) -> Setti
     parse_fps(run.values.fps)
     notes: list[str] = []
     run = _settle_detector(registry, run, notes)
-    choices = {role: tuple(_choose(registry, role, run, layers)) for role in ROLES}
+    choices = {role: choose(registry, role, getattr(run.values, role), run.sources[role], layers) for role in ROLES}
     settings = Settings(run, choices, tuple(notes))
     _check_choices(settings)
     return settings
@@ -144,12 +144,25 @@ def _settle_detector(registry: Registry, run: Resolved[RunOptions], notes: list[
     return replace(run, values=replace(run.values, detector=name))
 
 
-def _choose(registry: Registry, role: Role, run: Resolved[RunOptions], layers: Sequence[ConfigLayer]) -> list[Choice]:
-    asked = getattr(run.values, role)
-    names = [name for name in (asked if isinstance(asked, tuple) else (asked,)) if name not in ("none", "")]
+def choose(
+    registry: Registry, role: Role, asked: str | Sequence[str], source: str, layers: Sequence[ConfigLayer]
+) -> tuple[Choice, ...]:
+    """The stages that fill a role, with their options; none where ``none`` is asked for.
+
+    Args:
+        registry: The stages there are.
+        role: The place to fill.
+        asked: Names of stages.
+        source: Where the names came from.
+        layers: Where the options of the stages come from, weakest first.
+
+    Raises:
+        UsageError: An unknown stage or option, or a bad value.
+        MissingError: A stage of a plugin that did not load.
+    """
+    names = [name for name in ((asked,) if isinstance(asked, str) else asked) if name not in ("none", "")]
     stages = [registry.find(ROLE_KINDS[role], name) for name in names]
-    source = run.sources[role]
-    return [Choice(role, stage, _stage_options(role, stage, stages, layers), source) for stage in stages]
+    return tuple(Choice(role, stage, _stage_options(role, stage, stages, layers), source) for stage in stages)
 
 
 def _stage_options(role: Role, stage: Stage, chain: Sequence[Stage], layers: Sequence[ConfigLayer]) -> Resolved[Any]:
@@ -189,12 +202,8 @@ def _share_of_chain(
 def _check_choices(settings: Settings) -> None:
     if settings.one("interpolator") is None:
         raise UsageError("a run needs an interpolator.", hint="for example: --interpolator flow")
-    upsampler = settings.one("upsampler")
-    if upsampler and _spec(upsampler).frames is not None:
-        raise UsageError(
-            f"{upsampler.stage.name} always makes {_spec(upsampler).frames} frames, so it cannot upsample.",
-            hint="an upsampler makes a frame at any time: flow or crossfade, or another that says so",
-        )
+    if upsampler := settings.one("upsampler"):
+        check_any_time(upsampler)
     interpolator = settings.one("interpolator")
     assert interpolator is not None
     spec, frames = _spec(interpolator), settings.run.values.frames
@@ -202,6 +211,15 @@ def _check_choices(settings: Settings) -> None:
         raise UsageError(
             f"{interpolator.stage.name} always makes {spec.frames} frames; run.frames is {frames}.",
             hint=f"leave --frames out, and use --upsampler to get more than {spec.frames}",
+        )
+
+
+def check_any_time(upsampler: Choice) -> None:
+    """Refuse a stage with a fixed count of frames as upsampler. Raises UsageError."""
+    if _spec(upsampler).frames is not None:
+        raise UsageError(
+            f"{upsampler.stage.name} always makes {_spec(upsampler).frames} frames, so it cannot upsample.",
+            hint="an upsampler makes a frame at any time: flow or crossfade, or another that says so",
         )
 
 
