@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,7 +21,7 @@ from animegen.pipeline.outputs import RestoredFrames, open_run, write_outputs
 from animegen.pipeline.plan import plan_lines
 from animegen.pipeline.progress import Reporter
 from animegen.pipeline.record import RunRecord, record_layer, settings_tables
-from animegen.pipeline.runfolder import CACHE, RunFolder
+from animegen.pipeline.runfolder import CACHE, RunFolder, recorded
 from animegen.pipeline.session import Session
 from animegen.pipeline.store import DiskStore, MemoryStore, Store
 from animegen.registry import Registry
@@ -30,8 +29,6 @@ from animegen.settings import recipes
 from animegen.settings.layers import ConfigLayer, environment_layer, file_layer, plugins_off
 from animegen.settings.resolve import Settings, resolve_settings, table_names
 from animegen.weights.store import WeightStore
-
-log = logging.getLogger("animegen")
 
 _AFFECTING = (
     *("grow", "keep_balloon", "size", "factor", "frames", "fps", "prompt", "seed", "device", "dtype"),
@@ -169,26 +166,8 @@ class Pipeline:
             if folder:
                 stack.enter_context(folder.logging())
                 folder.save(record)
-            return self._guarded(record, folder, lambda: self._run(self.job(pair), record, folder))
-
-    def _guarded(self, record: RunRecord, folder: RunFolder | None, work: Callable[[], Clip]) -> Clip:
-        """Whatever ends a run early is written into its record."""
-        try:
-            return work()
-        except KeyboardInterrupt:
-            record.status, record.error = "interrupted", "stopped by the user"
-            raise InterruptedRun("stopped; every finished frame is kept.") from None
-        except Exception as error:
-            record.status, record.error = "failed", str(error)
-            if not isinstance(error, AnimeGenError):
-                log.exception("bug")
-            raise
-        finally:
-            if folder and record.status != "running":
-                try:
-                    folder.save(record)
-                except AnimeGenError as error:  # a full disk must not hide the error that brought us here
-                    log.error("%s", error)
+            stack.enter_context(recorded(record, folder))
+            return self._run(self.job(pair), record, folder)
 
     def _run(self, job: Job, record: RunRecord, folder: RunFolder | None) -> Clip:
         planned = job.planned()

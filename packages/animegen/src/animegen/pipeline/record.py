@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from animegen.errors import InputError
+from animegen.errors import InputError, UsageError
 from animegen.settings.layers import ConfigLayer
 from animegen.settings.resolve import Settings
 
@@ -20,6 +20,7 @@ SCHEMA_VERSION = 1
 FILE_NAME = "run.json"
 
 Status = Literal["running", "done", "failed", "interrupted"]
+Command = Literal["run", "upsample"]
 
 
 @dataclass
@@ -52,13 +53,15 @@ class StepRecord:
 
 @dataclass
 class RunRecord:
-    """One pair on its way to a clip.
+    """One pair, or one video, on its way to a clip.
 
     Attributes:
         id: Hash of the inputs and of everything that decides the result.
-        inputs: ``{"first": {"path", "name", "sha256", "size", "text_boxes"}, "last": ...}``; paths absolute.
+        inputs: ``{"first": {"path", "name", "sha256", "size", "text_boxes"}, "last": ...}``, or ``{"source": ...}`` of
+            a video; paths absolute.
         settings: The tables that make the run again, as a configuration layer has them.
         run: The run's own options, each with its source.
+        command: The command that makes it: ``run`` or ``upsample``.
         environment: Versions of everything that takes part.
         outputs: Files of the run's folder, relative to it.
     """
@@ -76,6 +79,7 @@ class RunRecord:
     error: str | None = None
     created: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
     environment: dict[str, str] = field(default_factory=lambda: environment())
+    command: Command = "run"
     schema_version: int = SCHEMA_VERSION
 
     def to_json(self) -> str:
@@ -121,11 +125,16 @@ def settings_tables(settings: Settings) -> dict[str, dict[str, Any]]:
     return tables
 
 
-def read_record(path: Path) -> dict[str, Any]:
+def read_record(path: Path, *, command: Command | None = None) -> dict[str, Any]:
     """The document of a run.json (or of the run's folder that holds it).
+
+    Args:
+        path: The file or folder.
+        command: The command that must have made it; None takes any.
 
     Raises:
         InputError: Absent, not JSON, or of a schema this version does not know.
+        UsageError: It was made by another command.
     """
     path = path / FILE_NAME if path.is_dir() else path
     try:
@@ -140,6 +149,9 @@ def read_record(path: Path) -> dict[str, Any]:
             f"{path} has schema version {version}; this animegen reads {SCHEMA_VERSION}.",
             hint="a run.json is read by the version of animegen that its environment names, and newer ones",
         )
+    made_by = document.get("command", "run")
+    if command not in (None, made_by):
+        raise UsageError(f"{path} was made by animegen {made_by}.", hint=f"animegen {made_by} --from {path}")
     return dict(document)
 
 
