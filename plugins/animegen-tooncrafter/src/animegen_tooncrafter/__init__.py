@@ -1,0 +1,1 @@
+"""ToonCrafter as a stage of AnimeGen."""
