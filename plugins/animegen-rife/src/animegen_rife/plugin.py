@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from animegen import InterpolatorSpec, Needs, hookimpl, option
+from animegen.errors import UsageError
+from animegen_rife.architecture import VERSIONS as ARCHITECTURE_OF
+from animegen_rife.architecture import Architecture
 from animegen_rife.weights import DEFAULT, VERSIONS, all_weights, weight_of
+
+SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,45 @@ class RifeOptions:
     )
     compile: bool = option(False, "Compile the network first (torch.compile): minutes at the start, faster after.")
 
+    def __post_init__(self) -> None:
+        if self.scale not in SCALES:
+            raise UsageError(f"scale of rife is {self.scale:g}; it takes 0.25, 0.5, 1, 2 or 4.")
+        if self.version is not None:
+            check_fits(self, ARCHITECTURE_OF[self.version], self.version)
+
+    @property
+    def version(self) -> str | None:
+        """The version asked for; None where it is whatever `file` holds."""
+        if self.model != "auto":
+            return self.model
+        return None if self.file else DEFAULT
+
+
+def check_fits(options: RifeOptions, architecture: Architecture, version: str) -> None:
+    """Whether a network can do what `options` ask for.
+
+    Raises:
+        UsageError: It has no ensemble, or cannot work on sides of that multiple.
+    """
+    if options.ensemble and not architecture.ensemble:
+        raise UsageError(
+            f"rife {version} has no ensemble.",
+            hint=("leave rife.ensemble out", f"or take a version that has it, -o rife.model=4.6: {_with_ensemble()}"),
+        )
+    if options.multiple is not None and options.multiple % architecture.multiple:
+        raise UsageError(
+            f"multiple of rife is {options.multiple}; version {version} takes multiples of {architecture.multiple}.",
+            hint="leave it out, and it is what the version needs",
+        )
+
+
+def _with_ensemble() -> str:
+    return ", ".join(version for version in VERSIONS if ARCHITECTURE_OF[version].ensemble)
+
 
 def chosen_weights(options: RifeOptions) -> tuple[str, ...]:
     """The one file that `options` ask for; none where they name a file of the user's own."""
-    if options.file:
-        return ()
-    return (weight_of(DEFAULT if options.model == "auto" else options.model, options.source).file,)
+    return () if options.file or options.version is None else (weight_of(options.version, options.source).file,)
 
 
 @hookimpl

@@ -9,15 +9,19 @@ network inside is recognised before it runs.
 from __future__ import annotations
 
 from animegen import Weight
+from animegen_rife.architecture import VERSIONS as ARCHITECTURE_OF
 
 LICENSE = "MIT"
 """Of code and weights of Practical-RIFE, from which all of these files come."""
 
-VERSIONS = (
-    "4.0", "4.1", "4.2", "4.3", "4.4", "4.5", "4.6", "4.7", "4.8", "4.9", "4.10", "4.11", "4.12", "4.12.lite", "4.13",
-    "4.13.lite", "4.14", "4.14.lite", "4.15", "4.15.lite", "4.16.lite", "4.17", "4.17.lite", "4.18", "4.19", "4.20",
-    "4.21", "4.22", "4.22.lite", "4.23", "4.24", "4.25", "4.25.lite", "4.25.heavy", "4.26", "4.26.heavy",
-)  # fmt: skip
+
+def _age(version: str) -> tuple[int, int, str]:
+    """4.9 is older than 4.10, and 4.25 stands before 4.25.lite."""
+    major, minor, *kind = version.split(".")
+    return int(major), int(minor), ".".join(kind)
+
+
+VERSIONS = tuple(sorted(ARCHITECTURE_OF, key=_age))
 """Every published version, oldest first."""
 
 DEFAULT = "4.25"

@@ -1,0 +1,215 @@
+"""RIFE behind the interpolator's contract: frames of any size at any times, each frame encoded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice, repeat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from animegen.errors import InputError, ResourceError, StageError, UsageError
+from animegen_rife.checkpoint import read_network
+from animegen_rife.compiled import Compiled
+from animegen_rife.plugin import SCALES, check_fits
+from animegen_rife.weights import weight_of
+from animegen_torch.batching import Batches
+from animegen_torch.devices import pick_device
+from animegen_torch.memory import in_use, is_out_of_memory, release
+from animegen_torch.padding import Padding
+from animegen_torch.pictures import to_pictures, to_tensor
+from animegen_torch.precision import pick_dtype
+from animegen_torch.warp import forget_coordinates
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from animegen.media import Frames, Image
+    from animegen.stages import Context
+    from animegen_rife.layers import Frame
+    from animegen_rife.network import IFNet
+    from animegen_rife.plugin import RifeOptions
+
+BUSY = 2**19
+"""Pixels that keep an accelerator busy: of smaller pictures several times are worth drawn at once."""
+MOST = 8
+
+
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """An image that was encoded, with a copy of it: whoever handed it in may write over it."""
+
+    image: Image
+    frame: Frame
+
+
+class Rife:
+    """Draws frames between two images with RIFE 4.x (Huang et al., ECCV 2022, and what its authors published after).
+
+    The file of parameters is looked for at once, so that a run without it stops before it has begun, and read when the
+    first frame is drawn.
+
+    A frame depends on its two images and its time alone. On the processor a time gives the same bytes in a batch of
+    any size. Elsewhere the size of a batch decides the order of sums, so there every batch has the same number of
+    times, and what is left over is filled up.
+
+    Raises:
+        MissingError: The published file is not here.
+        InputError: The file of the option `file` is not here.
+        ResourceError: None of the devices can be used.
+        UsageError: The number format is none it computes in.
+    """
+
+    def __init__(self, options: RifeOptions, context: Context) -> None:
+        self.options = options
+        self.context = context
+        self._device = pick_device(context.devices, stage="rife")
+        self._dtype = pick_dtype(context.dtype, self._device, stage="rife", warn=context.warn)
+        self._path = self._find()
+        self._network: IFNet | None = None
+        self._draw: Compiled | IFNet | None = None
+        self._known: list[_Known] = []
+        self._batches: tuple[tuple[int, ...], Batches] | None = None
+
+    def __call__(self, first: Image, last: Image, times: Sequence[float], *, prompt: str = "", seed: int = 0) -> Frames:
+        """The frames at `times` between two images.
+
+        Args:
+            first, last: (H, W, 3) uint8 RGB, or (H, W, 4) with colours premultiplied by alpha; of one size, which
+                may be any from 1 × 1 on. The motion is found in the colours.
+            times: In [0, 1]; the ends are the images themselves.
+            prompt, seed: Change nothing.
+
+        Returns:
+            (len(times), H, W, 3 or 4) uint8.
+
+        Raises:
+            InputError: The file of parameters is damaged, or of another model or version.
+            ResourceError: The memory of the device does not suffice for one frame.
+            UsageError: The network in the file cannot do what the options ask for.
+        """
+        _check(first, last, times)
+        frames = np.empty((len(times), *first.shape), np.uint8)
+        inside = [index for index, time in enumerate(times) if 0 < time < 1]
+        for index, time in enumerate(times):
+            if not 0 < time < 1:
+                frames[index] = first if time <= 0 else last
+        if inside:
+            with torch.inference_mode():
+                drawn = self._between(first, last, [float(times[index]) for index in inside])
+                for done, (index, frame) in enumerate(zip(inside, drawn, strict=True)):
+                    frames[index] = frame
+                    self.context.progress(done + 1, len(inside), "frames")
+        return frames
+
+    def close(self) -> None:
+        """Let go of the network and of what is known of the last images; the next call reads it again."""
+        self._network = self._draw = self._batches = None
+        self._known = []
+        forget_coordinates()
+        release(self._device)
+
+    def _find(self) -> Path:
+        if self.options.file is None:
+            return self.context.weight(self._published)
+        path = Path(self.options.file).expanduser()
+        if not path.is_file():
+            raise InputError(
+                f"{path} (option file of rife) is not a file.",
+                hint="leave rife.file out, and a published file is used: animegen weights fetch rife",
+            )
+        return path
+
+    @property
+    def _published(self) -> str:
+        version = self.options.version
+        assert version is not None  # only a file of the user's own may hold any version
+        return weight_of(version, self.options.source).file
+
+    def _load(self) -> IFNet:
+        if self._network is not None:
+            return self._network
+        own = self.options.file is not None
+        again = f"animegen weights remove rife/{self._path.name}, then animegen weights fetch rife/{self._path.name}"
+        hints = ("leave rife.file out, and a published file is used: animegen weights fetch rife",) if own else (again,)
+        network = read_network(self._path, asked=self.options.version, hints=hints)
+        check_fits(self.options, network.architecture, network.architecture.name)
+        self._network = network.to(self._device, self._dtype)
+        self._draw = Compiled(self._network, self.context.warn) if self.options.compile else self._network
+        return self._network
+
+    def _between(self, first: Image, last: Image, times: Sequence[float]) -> Iterator[Image]:
+        network = self._load()
+        options, architecture = self.options, network.architecture
+        multiple = options.multiple or architecture.multiple
+        padding = Padding.to_multiple(first.shape[:2], max(multiple, int(multiple / options.scale)))
+        try:
+            start, end = self._encoded(first, padding), self._encoded(last, padding)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            used = in_use(self._device)
+            raise ResourceError(
+                f"out of memory on {self._device} in rife{f' ({used})' if used else ''}.", hint=self._less()
+            ) from error
+        batches = self._batches_for(first.shape, padding)
+        draw = self._draw
+        assert draw is not None
+
+        def draw_some(some: Sequence[float]) -> list[Image]:
+            at = torch.tensor(some, dtype=torch.float32, device=self._device)
+            drawn = draw(start, end, at, scale=options.scale, ensemble=options.ensemble)
+            return list(to_pictures(padding.crop(drawn)))
+
+        filled: Iterable[float] = times if self._device.type == "cpu" else chain(times, repeat(times[-1]))
+        return islice(batches.run(draw_some, filled), len(times))
+
+    def _encoded(self, image: Image, padding: Padding) -> Frame:
+        """`image` as the network wants it; what is known of the last two images is kept for the next pair."""
+        for known in self._known:
+            if np.array_equal(known.image, image):
+                self._known.remove(known)
+                self._known.append(known)
+                return known.frame
+        network = self._network
+        assert network is not None
+        picture = padding.pad(to_tensor(image, self._device, self._dtype))
+        self._known = [*self._known[-1:], _Known(image.copy(), network.encode(picture))]
+        return self._known[-1].frame
+
+    def _batches_for(self, shape: tuple[int, ...], padding: Padding) -> Batches:
+        """The batch that fits pictures of this size, as far as it is known by now."""
+        if self._batches is None or self._batches[0] != shape:
+            height, width = padding.size
+            size = self.options.batch or self._worth(height * width)
+            batches = Batches(size, self._device, stage="rife", hints=self._less(), warn=self.context.warn)
+            self._batches = (shape, batches)
+        return self._batches[1]
+
+    def _less(self) -> tuple[str, ...]:
+        """What needs less memory than these options on this device."""
+        hints = ["a smaller size of picture needs less"]
+        if self.options.scale > SCALES[0]:
+            hints.insert(0, f"-o rife.scale={self.options.scale / 2:g} needs less")
+        if self._device.type != "cpu":
+            hints.append("or --device cpu")
+            if self._dtype == torch.float32:
+                hints.insert(0, "--dtype float16 needs half")
+        return tuple(hints)
+
+    def _worth(self, pixels: int) -> int:
+        """Times worth drawing at once. A processor, and pictures that keep an accelerator busy, gain nothing."""
+        return 1 if self._device.type == "cpu" else min(MOST, max(1, BUSY // pixels))
+
+
+def _check(first: NDArray[np.uint8], last: NDArray[np.uint8], times: Sequence[float]) -> None:
+    if first.ndim != 3 or first.shape[2] not in (3, 4) or not first.size or first.dtype != np.uint8:
+        raise StageError(f"rife takes (H, W, 3) or (H, W, 4) uint8, not {first.shape} {first.dtype}.")
+    if last.shape != first.shape or last.dtype != first.dtype:
+        raise StageError(f"rife takes two images of one size, not {first.shape} and {last.shape} {last.dtype}.")
+    for time in times:
+        if not 0 <= time <= 1:
+            raise UsageError(f"the time {time} is not between 0 and 1.")
