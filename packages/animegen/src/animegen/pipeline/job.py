@@ -22,19 +22,17 @@ from animegen.pipeline.hashing import array_digest, text_digest
 from animegen.pipeline.record import StepRecord
 from animegen.pipeline.session import Session
 from animegen.pipeline.store import Entry, Writer
-from animegen.pipeline.upsample import fill_gaps, times_between
+from animegen.pipeline.upsample import upsample
 from animegen.settings.resolve import Choice
 from animegen.settings.roles import Role
 from animegen.stages import InterpolatorSpec
+from animegen.upsampling.fill import SLICE
 
 if TYPE_CHECKING:
     from animegen.media import Image, Mask
 
 DEFAULT_FRAMES = 16
 """Frames of an interpolator for any time when nobody says how many: as many as ToonCrafter makes."""
-
-SLICE = 8
-"""Frames asked of an interpolator for any time at once: what a kill can cost, and what memory holds."""
 
 STEPS = ("detect", "inpaint", "preprocess", "interpolate", "upsample")
 
@@ -232,9 +230,9 @@ class Job:
         record = self._begin("upsample", choice)
         before = self.result
         work = partial(
-            _upsample,
+            upsample,
             choice.stage.full_name,
-            choice.stage.spec.needs.multiple_of,
+            self._spec("upsampler"),
             before,
             self.run.factor,
             self._session.reporter.progress,
@@ -337,27 +335,3 @@ def _interpolate(
             writer.put(index, frame)
         progress(len(times) - len(wanted) + start + len(part), len(times), "frames")
     return {}
-
-
-def _upsample(
-    name: str,
-    multiple_of: int,
-    before: Entry,
-    factor: int,
-    progress: Callable[[int, int, str], None],
-    stage: Any,
-    writer: Writer,
-) -> Mapping[str, Any]:
-    gaps = len(before) - 1
-    done = 0  # whole gaps that a killed run left
-    while done < gaps and all(writer.has(done * factor + step) for step in range(factor)):
-        done += 1
-    loaders = [partial(before.load, index) for index in range(done, len(before))]
-    filled = fill_gaps(name, stage, loaders, times_between(factor), multiple_of=multiple_of)
-    for gap, frames in enumerate(filled, start=done):
-        writer.put(gap * factor, before.load(gap))
-        for step, frame in enumerate(frames, start=1):
-            writer.put(gap * factor + step, frame)
-        progress(gap + 1, gaps, "gaps")
-    writer.put(gaps * factor, before.load(gaps))
-    return {"factor": factor}

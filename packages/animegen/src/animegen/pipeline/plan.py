@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from animegen.pipeline.job import SLICE, Job
+from animegen.pipeline.job import Job
 from animegen.settings.resolve import Settings
 from animegen.stages import InterpolatorSpec
+from animegen.upsampling.fill import SLICE
 
 
 def plan_lines(job: Job, settings: Settings, reason: str = "") -> list[tuple[str, str]]:

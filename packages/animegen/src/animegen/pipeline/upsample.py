@@ -1,78 +1,64 @@
-"""Frames between frames: any interpolator for any time, run over each neighbouring pair of a sequence.
-
-The same code serves the sixteen frames of a generated clip and a long film: frames come in and go out one pair at
-a time, and a gap that is already there is skipped.
-"""
+"""A clip between two panels, upsampled: the frames of a run's store through the same code as a film."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from animegen.pipeline.boundary import Unchanged, check_frames
-from animegen.stages import Interpolator, SequenceInterpolator
+from animegen.pipeline.store import Entry, Writer
+from animegen.stages import InterpolatorSpec
+from animegen.upsampling.fill import fill
+from animegen.upsampling.frames import luma_of
+from animegen.upsampling.gaps import gaps, mark
+from animegen.upsampling.timeline import Factor
 
 if TYPE_CHECKING:
-    from animegen.media import Frames, Image
+    from animegen.media import Image
 
 
-def times_between(factor: int) -> tuple[float, ...]:
-    """The times strictly inside a gap that make `factor` steps of it."""
-    return tuple(step / factor for step in range(1, factor))
-
-
-def fill_gaps(
+def upsample(
     name: str,
-    stage: Interpolator,
-    images: Sequence[Callable[[], Image]],
-    times: Sequence[float],
-    *,
-    multiple_of: int = 1,
-) -> Iterator[Frames]:
-    """For each neighbouring pair of `images`, the frames at `times` inside it.
-
-    Args:
-        name: The stage's name, for errors.
-        stage: An interpolator for any time; its sequence call is used when it has one.
-        images: Loaders of the images, so that no more than two are in memory here.
-        times: Ascending, strictly inside (0, 1).
-        multiple_of: What the stage asks of width and height; the edge is repeated, and cut off again.
-
-    Yields:
-        (len(times), H, W, 3) uint8 RGB, in order.
-    """
-    size: list[tuple[int, int]] = []
-
-    def padded() -> Iterator[Image]:
-        for load in images:
-            image = load()
-            size[:] = [(image.shape[0], image.shape[1])]
-            yield _pad(image, multiple_of)
-
-    if isinstance(stage, SequenceInterpolator):
-        for frames in stage.sequence(padded(), [times] * (len(images) - 1)):
-            yield _crop(name, frames, len(times), size[0], multiple_of)
-        return
-    for first, second in pairwise(padded()):
-        with Unchanged(name, first, second):
-            frames = stage(first, second, times)
-        yield _crop(name, frames, len(times), size[0], multiple_of)
+    spec: InterpolatorSpec,
+    before: Entry,
+    factor: int,
+    progress: Callable[[int, int, str], None],
+    stage: Any,
+    writer: Writer,
+) -> Mapping[str, Any]:
+    """`factor` frames for each frame of `before` but the last; whole gaps that a killed run left are kept."""
+    intervals = len(before) - 1
+    if factor == 1:
+        for index in range(len(before)):
+            writer.put(index, before.load(index))
+        return {"factor": factor}
+    done = 0
+    while done < intervals and all(writer.has(done * factor + step) for step in range(factor)):
+        done += 1
+    frames = (_StoredFrame(index, Fraction(index), before) for index in range(len(before)))
+    plans = Factor(factor, tail=False).place(gaps(mark(frames)))  # two panels are one shot: no cut is looked for
+    for drawn in fill(name, spec, stage, plans, wanted=lambda number: number >= done * factor, bars=False):
+        writer.put(drawn.number, drawn.image)
+        if drawn.number % factor == factor - 1:
+            progress((drawn.number + 1) // factor, intervals, "gaps")
+    return {"factor": factor}
 
 
-def _up(length: int, multiple_of: int) -> int:
-    return -(-length // multiple_of) * multiple_of
+@dataclass(frozen=True, eq=False)
+class _StoredFrame:
+    """A frame of an entry, read when its picture is asked for."""
 
+    index: int
+    time: Fraction
+    entry: Entry
+    duration: Fraction | None = None
+    _kept: list[Image] = field(default_factory=list, init=False, repr=False)
 
-def _pad(image: Image, multiple_of: int) -> Image:
-    height, width = image.shape[:2]
-    bottom, right = _up(height, multiple_of) - height, _up(width, multiple_of) - width
-    return np.pad(image, ((0, bottom), (0, right), (0, 0)), mode="edge") if bottom or right else image
+    def image(self) -> Image:
+        if not self._kept:
+            self._kept.append(self.entry.load(self.index))
+        return self._kept[0]
 
-
-def _crop(name: str, frames: object, count: int, size: tuple[int, int], multiple_of: int) -> Frames:
-    height, width = size
-    shape = (_up(height, multiple_of), _up(width, multiple_of), 3)
-    return np.ascontiguousarray(check_frames(name, frames, count, shape)[:, :height, :width])
+    def luma(self) -> Image:
+        return luma_of(self.image())
