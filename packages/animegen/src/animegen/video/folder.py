@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import re
 import secrets
 import shutil
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
 
+import numpy as np
+import PIL.Image
+
+from animegen.atomic import write_bytes
 from animegen.errors import InputError, UsageError
-from animegen.imageio import image_size, no_such_file, read_image, write_image
+from animegen.imageio import MAX_PIXELS, _decode, _read_bytes, image_size, no_such_file, read_image, write_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
 
 _THREADS = 2  # PNG work runs outside the interpreter's lock
 _AHEAD = 2 * _THREADS
+_PNG = b"\x89PNG"
 _SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 T = TypeVar("T")
@@ -70,6 +77,20 @@ class FrameFolder(Sequence["Image"]):
             self._size = image_size(self.files[0])
         return self._size
 
+    @cached_property
+    def bits(self) -> int:
+        """The most bits per channel that one of its PNGs has; other kinds of pictures have 8."""
+        return max((head[24] for head in self._heads if head.startswith(_PNG)), default=8)
+
+    @cached_property
+    def alpha(self) -> bool:
+        """Whether one of the pictures has alpha."""
+        return any(_head_has_alpha(head) for head in self._heads)
+
+    @cached_property
+    def _heads(self) -> tuple[bytes, ...]:
+        return tuple(_head(file) for file in self.files)
+
     def __len__(self) -> int:
         return len(self.files)
 
@@ -88,8 +109,19 @@ class FrameFolder(Sequence["Image"]):
     def __iter__(self) -> Iterator[Image]:
         return in_threads(self._read, self.files)
 
+    def pictures(self) -> Iterator[Image]:
+        """As iterating, but (H, W, 4) with straight alpha where one of the pictures has alpha."""
+        return in_threads(self._read_rgba, self.files) if self.alpha else iter(self)
+
     def _read(self, file: Path) -> Image:
-        image = read_image(file)
+        return self._checked(file, read_image(file))
+
+    def _read_rgba(self, file: Path) -> Image:
+        image, alpha = _decode(_read_bytes(file, ""), str(file), MAX_PIXELS, "", None)
+        opacity = np.full(image.shape[:2], 255, np.uint8) if alpha is None else alpha
+        return self._checked(file, np.dstack([image, opacity]))
+
+    def _checked(self, file: Path, image: Image) -> Image:
         size = (image.shape[1], image.shape[0])
         if size != self.size:
             raise InputError(f"{file} is {size[0]}x{size[1]}; the frames before it are {self.size[0]}x{self.size[1]}.")
@@ -115,7 +147,7 @@ def write_folder(path: str | Path, frames: Iterable[Image]) -> int:
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
     def write(numbered: tuple[int, Image]) -> None:
-        write_image(beside / f"{numbered[0]:06d}.png", numbered[1])
+        _write(beside / f"{numbered[0]:06d}.png", numbered[1])
 
     try:
         count = sum(1 for _ in in_threads(write, enumerate(frames)))
@@ -142,6 +174,32 @@ def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def _write(path: Path, image: Image) -> None:
+    if image.shape[2] == 3:
+        write_image(path, image)
+        return
+    data = io.BytesIO()
+    PIL.Image.fromarray(image).save(data, "PNG", compress_level=1)
+    write_bytes(path, data.getvalue())
+
+
+def _head(file: Path) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(2048)
+    except OSError:  # said when it is read
+        return b""
+
+
+def _head_has_alpha(head: bytes) -> bool:
+    """Whether a PNG names a colour type with alpha or transparent colours before its pixels (or another kind does)."""
+    if head.startswith(_PNG):
+        return len(head) > 25 and (head[25] in (4, 6) or b"tRNS" in head.partition(b"IDAT")[0])
+    if head[8:16] == b"WEBPVP8X":
+        return bool(head[20] & 0x10)
+    return head[8:16] == b"WEBPVP8L" and len(head) > 24 and bool(head[24] & 0x10)
 
 
 def _is_frame(path: Path) -> bool:
