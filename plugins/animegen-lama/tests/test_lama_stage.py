@@ -26,7 +26,6 @@ from animegen.registry import Registry
 from animegen.stages import Weight
 from animegen.weights.store import WeightStore
 from animegen_lama import plugin
-from animegen_lama.archive import pick_device
 from animegen_lama.plugin import MANGA, PLACES, LamaOptions
 from animegen_lama.stage import Lama
 
@@ -471,22 +470,22 @@ def test_the_library_is_never_left_to_its_environment(
 # Devices and memory
 
 
-def test_devices(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert pick_device(("cpu",)).type == "cpu"
-    assert pick_device(("mps", "cpu")).type == "cpu", "no Fourier transform there"
+def test_devices(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def device(*names: str) -> torch.device:
+        return Lama(LamaOptions(), Context(archive, names))._device
+
+    assert device("cpu").type == "cpu"
+    assert device("mps", "cpu").type == "cpu", "no Fourier transform there"
+    with pytest.raises(ResourceError, match="lama runs on cuda and cpu, not on mps"):
+        device("mps")
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    assert pick_device(("auto",)).type == "cpu"
-    with pytest.raises(ResourceError, match="sees 0 CUDA devices"):
-        pick_device(("cuda:0", "cpu"))
-    with pytest.raises(ResourceError, match="not on mps"):
-        pick_device(("mps",))
+    assert device("auto").type == "cpu"
+    with pytest.raises(ResourceError, match="--device cuda:0 was asked for"):
+        device("cuda:0", "cpu")
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    assert pick_device(("auto",)) == torch.device("cuda:0")
-    assert pick_device(("cuda:1",)) == torch.device("cuda:1")
-    assert pick_device(("cuda",)).type == "cuda"
-    with pytest.raises(ResourceError, match="cuda:2"):
-        pick_device(("cuda:2",))
+    assert device("auto") == torch.device("cuda:0")
+    assert device("cuda:1") == torch.device("cuda:1")
 
 
 @pytest.mark.parametrize(

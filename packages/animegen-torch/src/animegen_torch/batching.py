@@ -9,8 +9,7 @@ from typing import TypeVar
 
 import torch
 
-from animegen.errors import ResourceError
-from animegen_torch.memory import in_use, is_out_of_memory, release
+from animegen_torch.memory import is_out_of_memory, out_of_memory, release
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -79,10 +78,7 @@ class Batches:
             # A traceback keeps every variable of the calls that failed, and with them the memory.
             traceback.clear_frames(error.__traceback__)
             if len(batch) == 1:
-                used = in_use(self.device)
-                raise ResourceError(
-                    f"out of memory on {self.device} in {self.stage}{f' ({used})' if used else ''}.", hint=self.hints
-                ) from error
+                raise out_of_memory(self.device, self.stage, hints=self.hints) from error
         else:
             if len(results) != len(batch):
                 raise ValueError(f"{self.stage} gave {len(results)} results for {len(batch)} items")

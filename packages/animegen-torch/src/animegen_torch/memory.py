@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from animegen.errors import ResourceError
 from animegen_torch.devices import free_memory, total_memory
 
 _SIGNS = (
@@ -53,6 +54,22 @@ def in_use(device: torch.device) -> str:
     if total is None or free is None:
         return ""
     return f"{gib(total)} total, {gib(max(0, total - free))} in use"
+
+
+def out_of_memory(
+    device: torch.device, stage: str, *, doing: str = "", hints: str | Sequence[str] = ()
+) -> ResourceError:
+    """The error to raise when `device` has too little memory, with how full it is.
+
+    Args:
+        device: Where it happened.
+        stage: Name of the stage.
+        doing: What it was at, e.g. ``on a picture of 4000 × 3000``.
+        hints: What needs less.
+    """
+    used = in_use(device)
+    where = f"{stage}, {doing}" if doing else stage
+    return ResourceError(f"out of memory on {device} in {where}{f' ({used})' if used else ''}.", hint=hints)
 
 
 def state_bytes(state: Mapping[str, Tensor] | nn.Module) -> int:

@@ -71,7 +71,8 @@ def is_fast(dtype: torch.dtype, device: torch.device) -> bool:
 
 
 def _cpu_has(dtype: torch.dtype) -> bool:
-    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call] # the library that knows these units
+    has_library: Callable[[], bool] = torch.backends.mkldnn.is_available  # the one that knows these units
+    if not has_library():
         return False
     wanted = ("amx_bf16", "avx512_bf16", "avx10_2") if dtype == torch.bfloat16 else ("amx_fp16", "avx10_2")
     ask = getattr(torch.cpu, "get_capabilities", None)

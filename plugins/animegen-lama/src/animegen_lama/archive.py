@@ -7,49 +7,24 @@ The library is kept from two things it does by itself: choosing a device when it
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from simple_lama_inpainting import SimpleLama
 
-from animegen.errors import InputError, ResourceError
+from animegen.errors import InputError
+from animegen_torch.memory import is_out_of_memory, out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
+    from animegen.errors import ResourceError
     from animegen.media import Image, Mask
 
 SMALLEST = 32
 """Sides are padded to at least this. The network halves three times and then mirrors one pixel at the rim, which
 needs two: below 16 pixels it stops with an error."""
-
-
-def pick_device(names: Sequence[str]) -> torch.device:
-    """The first of `names` that LaMa runs on: the processor or a CUDA device (its Fourier transform needs one).
-
-    Raises:
-        ResourceError: None of them, or a CUDA device that is not here.
-    """
-    for name in names:
-        kind = name.partition(":")[0]
-        if kind == "auto":
-            return torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
-        if kind == "cpu":
-            return torch.device("cpu")
-        if kind == "cuda":
-            device = torch.device(name)
-            count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-            if (device.index or 0) >= count:
-                raise ResourceError(
-                    f"--device {name} was asked for, but torch {torch.__version__} sees {count} CUDA devices.",
-                    hint="use --device cpu; animegen doctor shows what is here",
-                )
-            return device
-    raise ResourceError(
-        f"lama runs on cpu and cuda, not on {', '.join(names) or 'nothing'}.", hint="add cpu to --device"
-    )
 
 
 class Archive:
@@ -87,10 +62,8 @@ class Archive:
         try:
             # The library pads on to a multiple of 8 at the bottom and on the right, and leaves that in its result.
             result = np.asarray(self._lama(wide, mask))
-        except torch.OutOfMemoryError as error:
-            raise self._memory(width, height) from error
-        except RuntimeError as error:
-            if "DefaultCPUAllocator" in str(error):
+        except (RuntimeError, MemoryError) as error:
+            if is_out_of_memory(error):
                 raise self._memory(width, height) from error
             raise InputError(
                 f"{self.path} failed on a picture of {width} × {height}: {_last_line(error)}.",
@@ -101,19 +74,23 @@ class Archive:
         return np.ascontiguousarray(result[:height, :width])
 
     def _memory(self, width: int, height: int) -> ResourceError:
-        return ResourceError(
-            f"out of memory on {self.device} in lama, on a picture of {width} × {height}.",
-            hint=("-o inpainter.strategy=crop -o inpainter.longest=800 needs less", "or --device cpu"),
+        return out_of_memory(
+            self.device,
+            "lama",
+            doing=f"on a picture of {width} × {height}",
+            hints=("-o inpainter.strategy=crop -o inpainter.longest=800 needs less", "or --device cpu"),
         )
 
 
 def _load(path: Path) -> torch.jit.ScriptModule:
+    load: Any = torch.jit.load  # has no types
     try:
         with warnings.catch_warnings():
             # TorchScript is announced to go; until it does, it is the format these weights are published in.
             warnings.filterwarnings("ignore", category=FutureWarning, message=".*torch.jit")
             warnings.filterwarnings("ignore", category=DeprecationWarning, message=".*torch.jit")
-            return torch.jit.load(str(path), map_location="cpu").eval()
+            archive: torch.jit.ScriptModule = load(str(path), map_location="cpu")
+            return archive.eval()
     except (RuntimeError, ValueError, OSError) as error:
         raise InputError(
             f"{path} is not a TorchScript archive that torch {torch.__version__} reads: {_last_line(error)}.",

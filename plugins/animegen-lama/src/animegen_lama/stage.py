@@ -10,10 +10,12 @@ import numpy as np
 
 from animegen.errors import InputError, MissingError
 from animegen.media import Box
-from animegen_lama.archive import Archive, pick_device
+from animegen_lama.archive import Archive
 from animegen_lama.crops import Crop, crops
 from animegen_lama.pictures import is_grey, put_back, to_array, to_hole, to_rgb
 from animegen_lama.plugin import PLACES, WEIGHTS
+from animegen_torch.devices import pick_device
+from animegen_torch.memory import release
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     from animegen.media import Image, Mask
     from animegen.stages import Context
     from animegen_lama.plugin import LamaOptions
+
+KINDS = ("cuda", "cpu")
+"""Kinds of device LaMa runs on: its Fourier transform needs one of these."""
 
 
 class Lama:
@@ -38,7 +43,7 @@ class Lama:
     def __init__(self, options: LamaOptions, context: Context) -> None:
         self.options = options
         self.context = context
-        self._device = pick_device(context.devices)
+        self._device = pick_device(context.devices, kinds=KINDS, stage="lama")
         self._path = self._find()
         self._archive: Archive | None = None
 
@@ -76,12 +81,9 @@ class Lama:
 
     def close(self) -> None:
         """Let go of the network; the next call reads it again."""
-        if self._archive is not None and self._device.type == "cuda":
-            import torch
-
+        if self._archive is not None:
             self._archive = None
-            torch.cuda.empty_cache()
-        self._archive = None
+            release(self._device)
 
     def _find(self) -> Path:
         if self.options.file is not None:
