@@ -45,6 +45,14 @@ class Codec:
 LOSSLESS = Codec("matroska", "ffv1", "bgr0", {"level": "3", "g": "1", "slicecrc": "1"})
 
 
+def h264(quality: int) -> Codec:
+    """H.264 in MP4; `quality` is 1 .. 100, of which 90 is CRF 16."""
+    crf = min(51, round(11 + (100 - quality) / 2))
+    # On drawn clips "veryfast" is no larger than "medium" at the same CRF, and takes two fifths of the time.
+    options = {"crf": str(crf), "preset": "veryfast", "tune": "animation"}
+    return Codec("mp4", "libx264", "yuv420p", options, {"movflags": "+faststart"})
+
+
 def picture(frame: Image, pixels: str) -> Any:
     """`frame` as libav's picture in the pixel format `pixels`."""
     rgb = av.VideoFrame.from_ndarray(frame, format="rgb24")

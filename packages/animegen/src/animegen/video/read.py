@@ -112,6 +112,11 @@ class VideoReader:
             return self._folder.alpha
         return any(bool((image[..., 3] < 255).any()) for image in self._animation())
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is a video file, not a folder or an animated picture."""
+        return self._facts is not None
+
     def __enter__(self) -> VideoReader:
         return self
 

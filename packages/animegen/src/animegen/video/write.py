@@ -11,7 +11,8 @@ import numpy as np
 from animegen.atomic import replacing
 from animegen.errors import StageError, UsageError, did_you_mean
 from animegen.media import describe, is_image
-from animegen.video.encode import LOSSLESS, Codec, encode
+from animegen.video.coding import even_sized
+from animegen.video.encode import LOSSLESS, Codec, encode, h264
 from animegen.video.folder import write_folder
 from animegen.video.gif import write_gif
 
@@ -85,7 +86,7 @@ def write_video(
             write_gif(beside, stream, fps, comment=comment, warn=warn)
             return
         codec = _codec(kind, quality)
-        encode(beside, map(_even, stream) if kind == "mp4" else stream, fps, codec, comment)
+        encode(beside, map(even_sized, stream) if kind == "mp4" else stream, fps, codec, comment)
 
 
 def _checked(frames: Iterable[Image]) -> Iterator[Image]:
@@ -111,15 +112,4 @@ def _codec(kind: str, quality: int) -> Codec:
         case "webp":
             options = {"lossless": "1"} if quality == 100 else {"quality": str(quality)}
             return Codec("webp", "libwebp_anim", "bgra", options, {"loop": "0"})
-    crf = min(51, round(11 + (100 - quality) / 2))
-    # On drawn clips "veryfast" is no larger than "medium" at the same CRF, and takes two fifths of the time.
-    options = {"crf": str(crf), "preset": "veryfast", "tune": "animation"}
-    return Codec("mp4", "libx264", "yuv420p", options, {"movflags": "+faststart"})
-
-
-def _even(frame: Image) -> Image:
-    """`frame` with its last row and column repeated where needed: yuv420p shares a colour among 2 × 2 pixels."""
-    height, width = frame.shape[:2]
-    if height % 2 == width % 2 == 0:
-        return frame
-    return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
+    return h264(quality)
