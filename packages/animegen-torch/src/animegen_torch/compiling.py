@@ -39,7 +39,7 @@ def compiled(
         MissingError: What torch needs for it is not installed: a C++ compiler for the processor, Triton for CUDA.
     """
     require_compiler(device, stage=stage)
-    inner = torch.compile(function, dynamic=dynamic)
+    inner: Callable[P, R] = torch.compile(function, dynamic=dynamic)
     waiting = [say] if say is not None else []
 
     def call(*args: P.args, **kwargs: P.kwargs) -> R:

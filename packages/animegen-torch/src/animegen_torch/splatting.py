@@ -17,7 +17,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 from torch.nn.functional import pad
 
 Mode = Literal["summation", "average", "linear", "softmax"]
@@ -116,7 +115,6 @@ class _Splat(torch.autograd.Function):
         return cut
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None]:
         values, flow = ctx.saved_tensors
         H, W = values.shape[2:]
