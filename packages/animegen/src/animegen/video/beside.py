@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from animegen.video.read import VideoReader
     from animegen.video.tracks import Track
 
-_PRIMING = Fraction(1, 10)
-"""Seconds that sound may begin before the pictures, which players of both containers skip."""
+_EARLY = {"mp4": Fraction(1, 10), "mkv": Fraction(0)}
+"""Seconds that sound may begin before the pictures: MP4 can say that its start (the encoder's own) is skipped."""
 
 _OF_FILE = {"encoder", "comment", "major_brand", "minor_version", "compatible_brands", "duration"}
 _OF_TRACK = ("duration", "bps", "number_of_", "_statistics", "encoder", "filename", "mimetype", "alpha_mode")
@@ -71,6 +71,7 @@ class Beside:
         main = picture_stream(self._source)
         title = {key: value for key, value in main.metadata.items() if key.lower() in ("language", "title")}
         output.streams[0].metadata.update(title)
+        output.streams[0].disposition = int(main.disposition)
         for track in self._reader.tracks:
             self._add(track, output)
         starts = [
@@ -79,7 +80,7 @@ class Beside:
             if stream.start_time is not None and stream.type == "audio"
         ]
         early = self._reader.start - min(starts, default=self._reader.start)
-        self.lead = early if early > _PRIMING else Fraction(0)
+        self.lead = early if early > _EARLY[self._target] else Fraction(0)
         chapters = [self._chapter(chapter) for chapter in self._source.chapters()]
         if chapters:
             output.set_chapters(chapters)
@@ -97,7 +98,9 @@ class Beside:
         try:
             for packet in self._source.demux([self._source.streams[index] for index in self._streams]):
                 if packet.dts is None and packet.pts is None:
-                    continue  # the end of a stream
+                    if not packet.size or packet.stream.type != "video":
+                        continue  # the end of a stream, or nothing to place it by
+                    packet.pts = packet.dts = round(self._reader.start / Fraction(packet.time_base))  # a cover
                 stream = self._streams[packet.stream_index]
                 if how(self._track(packet.stream_index), self._target) == "text":
                     plain = _plain(packet)
@@ -134,6 +137,8 @@ class Beside:
             self._warn(left_out(track))
             return
         stream.metadata.update({k: v for k, v in source.metadata.items() if not k.lower().startswith(_OF_TRACK)})
+        if track.title:  # MP4 says "name" when it is read, and wants "title" when it is written
+            stream.metadata["title"] = track.title
         stream.disposition = int(source.disposition)
         self._streams[track.index] = stream
 

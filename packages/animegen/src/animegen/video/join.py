@@ -25,6 +25,7 @@ _OPTIONS = {
     "mkv": {"fflags": "+bitexact"},
 }
 # Microseconds that libav holds packets back for, in wait of a track that has none; they come in order from here.
+_LONG_FILM = 600_000  # ticks a second of which two hours go into 32 bits
 _HOLD = {"max_interleave_delta": "200000"}
 
 
@@ -68,6 +69,9 @@ def join(
     pictures = Pictures(segments, end)
     coding = pictures.coding
     options = _OPTIONS[container] | _HOLD
+    if container == "mp4":  # lengths are counted by it, which are milliseconds without it
+        ticks = coding.tick.denominator
+        options["movie_timescale"] = str(ticks if ticks <= _LONG_FILM else 90_000)
     with replacing(path) as beside:
         with (
             Beside(reader, container, warn or (lambda _: None)) as others,
@@ -83,8 +87,9 @@ def join(
                     f"{segments[0]} was coded by another version of {coding.codec}.", hint="delete the segments"
                 )
             waiting = others.packets()
+            lead = round(others.lead / coding.tick)
             other = next(waiting, None)
-            for packet in pictures.packets(round(others.lead / coding.tick)):
+            for packet in pictures.packets(lead, by_decoding=container == "mp4"):
                 if packet.dts > packet.pts:
                     raise StageError(f"the encoder of {coding.codec} reorders more pictures than it says.")
                 packet.stream = stream

@@ -40,26 +40,36 @@ class Pictures:
             context = container.streams.video[0].codec_context
             self.header = bytes(context.extradata or b"")
             self._delay = context.reorder_depth
-        self._final, self._ending = self._tail(end)
+        self._final, self._end = self._tail(end)
 
-    def packets(self, lead: int) -> Iterator[Any]:
+    def packets(self, lead: int, *, by_decoding: bool) -> Iterator[Any]:
         """Each packet with the times it has in the whole, `lead` ticks later, on the clock of `coding`.
 
         A picture is decoded no later than it is shown: the i-th packet is decoded when the (i - delay)-th picture
         is shown, which ascends over the borders of segments too, whatever their encoders thought of it.
+
+        Args:
+            lead: Ticks.
+            by_decoding: Whether the container adds up the distances of decoding (MP4), so that the packet decoded
+                last has to fill up the length of the whole, or takes the end of the picture shown last (Matroska).
         """
         shown: list[int] = []
         step = max(1, round(1 / self.coding.fps / self.coding.tick))
-        first: int | None = None
+        first = begun = 0
+        before: Any = None
         for count, packet in enumerate(self._all()):
-            first = packet.pts if first is None else first
             heapq.heappush(shown, packet.pts)
             early = self._delay - count
+            if count == 0:
+                first, begun = packet.pts, packet.pts - self._delay * step
             packet.dts = first - early * step if early > 0 else heapq.heappop(shown)
-            packet.duration = self._ending if packet.pts == self._final else step
-            packet.pts += lead
-            packet.dts += lead
-            yield packet
+            packet.duration = self._end - packet.pts if packet.pts == self._final else step
+            if before is not None:
+                yield _later(before, lead)
+            before = packet
+        if by_decoding:
+            before.duration = max(1, (self._end - first) - (before.dts - begun))
+        yield _later(before, lead)
 
     def _all(self) -> Iterator[Any]:
         before: int | None = None
@@ -75,15 +85,19 @@ class Pictures:
             before = most
 
     def _tail(self, end: Fraction | None) -> tuple[int, int]:
-        """The stamp of the last picture, and how long it is shown, in ticks."""
+        """The stamp of the last picture, and when it ends, in ticks."""
         stamps = sorted(packet.pts for packet in _read(self._segments[-1], self.coding))
         if not stamps:
             raise broken(self._segments[-1])
-        if end is not None:
-            return stamps[-1], max(1, round(end / self.coding.tick) - stamps[-1])
-        if len(stamps) > 1:
-            return stamps[-1], stamps[-1] - stamps[-2]
-        return stamps[-1], max(1, round(1 / self.coding.fps / self.coding.tick))
+        step = stamps[-1] - stamps[-2] if len(stamps) > 1 else round(1 / self.coding.fps / self.coding.tick)
+        wanted = stamps[-1] + step if end is None else round(end / self.coding.tick)
+        return stamps[-1], max(stamps[-1] + 1, wanted)
+
+
+def _later(packet: Any, lead: int) -> Any:
+    packet.pts += lead
+    packet.dts += lead
+    return packet
 
 
 def _read(path: Path, coding: Coding) -> Iterator[Any]:

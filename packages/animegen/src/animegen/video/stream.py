@@ -11,7 +11,8 @@ import av.error
 
 from animegen.imageio import what_it_is
 from animegen.video.colour import Colour, bits_of, colour_of, has_alpha, unknown_matrix
-from animegen.video.matroska import segment_end, track_end
+from animegen.video.lengths import counts_frames, named_end, track_end
+from animegen.video.stamps import meant_rate
 from animegen.video.tracks import Track, other_tracks, picture_stream
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Facts:
     Attributes:
         size: Width and height, upright.
         frames: As the file says, or None.
-        rate: Frames per second as the file says (the average where they vary).
+        rate: Frames per second as the file means (the average where they vary).
         comment: Its comment tag.
         alpha: Whether its pictures have alpha.
         bits: Bits per channel.
@@ -42,7 +43,7 @@ class Facts:
         tracks: What it holds beside the pictures.
         start: Time of the first frame on the file's own clock, in seconds.
         tick: The clock of the stream, in seconds.
-        end: Where the last frame ends on the file's own clock, in seconds, if the file says so by a tag.
+        end: Where the last frame ends on the file's own clock, in seconds, or None.
         aspect: Width of a pixel by its height, upright.
     """
 
@@ -73,7 +74,7 @@ def open_file(path: Path) -> Any:
 
 def probe(path: Path, head: bytes, refuse: Callable[[str], InputError]) -> Facts:
     """What `path` holds, `head` being its first bytes; `refuse` makes the error for a reason."""
-    if path.stat().st_size < segment_end(head):  # Matroska has no count of frames to notice it by
+    if path.stat().st_size < named_end(head):
         raise refuse("truncated")
     try:
         with open_file(path) as container:
@@ -92,8 +93,8 @@ def probe(path: Path, head: bytes, refuse: Callable[[str], InputError]) -> Facts
             aspect = Fraction(stream.sample_aspect_ratio or 1) or Fraction(1)
             return Facts(
                 (first.width, first.height) if upright else (first.height, first.width),
-                stream.frames or None,
-                Fraction(rate),
+                (stream.frames or None) if counts_frames(head) else None,
+                meant_rate(Fraction(rate), Fraction(stream.base_rate or 0), Fraction(stream.time_base)),
                 tags.get("comment", ""),
                 has_alpha(first.format),
                 bits_of(first.format),
@@ -102,7 +103,7 @@ def probe(path: Path, head: bytes, refuse: Callable[[str], InputError]) -> Facts
                 other_tracks(container),
                 start,
                 Fraction(stream.time_base),
-                track_end(_tags(stream).get("duration", "")),
+                _end(stream),
                 aspect if upright else 1 / aspect,
             )
     except av.error.FFmpegError as error:
@@ -142,17 +143,19 @@ def decoded(
 def _first(container: Any, stream: Any) -> tuple[Any, Fraction]:
     """The first frame, or None, and its time on the file's clock."""
     decode = _decoder(stream)
-    earliest = None
-    stamped = False
     for packet in container.demux(stream):
-        if packet.size:
-            stamped = stamped or packet.pts is not None
-            earliest = packet.dts if earliest is None else earliest
         for frame in decode(packet):
-            # Where packets have no time to be shown at (AVI), libav's is late by the decoder's delay.
-            stamp = frame.pts if stamped and frame.pts is not None else earliest
+            # AVI has no times to be shown at; those that libav makes up are late by the decoder's delay.
+            stamp = stream.start_time if container.format.name == "avi" else frame.pts
             return frame, (stamp or 0) * Fraction(stream.time_base)
     return None, Fraction(0)
+
+
+def _end(stream: Any) -> Fraction | None:
+    """Where the stream ends on the file's own clock, in seconds, as the file says."""
+    if stream.duration is not None:
+        return Fraction((stream.start_time or 0) + stream.duration) * Fraction(stream.time_base)
+    return track_end(_tags(stream).get("duration", ""))
 
 
 def _decoder(stream: Any) -> Callable[[Any], Any]:

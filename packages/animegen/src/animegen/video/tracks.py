@@ -39,9 +39,15 @@ def picture_stream(container: Any) -> Any:
 
 
 def other_tracks(container: Any) -> tuple[Track, ...]:
-    """All streams but the `picture_stream`."""
+    """All streams but the `picture_stream`, and but the one that MP4 keeps the titles of chapters in."""
     main = picture_stream(container)
-    return tuple(_track(stream) for stream in container.streams if main is None or stream.index != main.index)
+    chapters = bool(container.chapters())
+    return tuple(
+        _track(stream)
+        for stream in container.streams
+        if (main is None or stream.index != main.index)
+        and not (chapters and stream.type == "data" and stream.name == "bin_data")
+    )
 
 
 def _track(stream: Any) -> Track:
@@ -58,7 +64,7 @@ def _track(stream: Any) -> Track:
         cast("Kind", known),
         codec,
         "" if language == "und" else language,
-        tags.get("filename" if kind == "attachment" else "title", ""),
+        tags.get("filename", "") if kind == "attachment" else tags.get("title", tags.get("name", "")),
     )
 
 
