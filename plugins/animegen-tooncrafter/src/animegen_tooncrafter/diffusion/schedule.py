@@ -135,7 +135,9 @@ def compute_tables(configuration: ScheduleConfiguration) -> dict[str, Tensor]:
     return {name: torch.from_numpy(table.astype(np.float32)) for name, table in tables.items()}
 
 
-def zero_terminal_snr(betas: np.ndarray[tuple[int], np.dtype[np.float64]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def zero_terminal_snr(
+    betas: np.ndarray[tuple[int], np.dtype[np.float64]],
+) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Betas stretched so that the last timestep holds no signal and the first one what it held."""
     root = np.sqrt(np.cumprod(1 - betas))
     root = (root - root[-1]) * (root[0] / (root[0] - root[-1]))
