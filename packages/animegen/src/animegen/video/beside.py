@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _EARLY = {"mp4": Fraction(1, 10), "mkv": Fraction(0)}
 """Seconds that sound may begin before the pictures: MP4 can say that its start (the encoder's own) is skipped."""
 
+_WARM_UP = Fraction(1, 10)
+"""Seconds of sound before the cut that a decoder may need to begin."""
+
 _OF_FILE = {"encoder", "comment", "major_brand", "minor_version", "compatible_brands", "duration"}
 _OF_TRACK = ("duration", "bps", "number_of_", "_statistics", "encoder", "filename", "mimetype", "alpha_mode")
 
@@ -111,6 +114,13 @@ class Beside:
                 base = Fraction(packet.time_base)
                 dts = (packet.pts if packet.dts is None else packet.dts) - round(shift / base)
                 pts = dts if packet.pts is None else packet.pts - round(shift / base)
+                if stream.type == "subtitle" and pts < 0:  # one that is on when the pictures begin, or is over by then
+                    packet.duration = pts + (packet.duration or 0)
+                    if packet.duration <= 0:
+                        continue
+                    dts = pts = 0
+                if packet.is_discard and self._target == "mkv" and dts * base < -_WARM_UP:
+                    continue  # cut off by MP4's edit list, which Matroska has no like of
                 if index in last:  # some containers refuse what others let pass
                     dts = max(dts, last[index] + (stream.type != "subtitle"))
                 last[index] = dts

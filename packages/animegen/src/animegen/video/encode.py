@@ -55,6 +55,9 @@ def h264(quality: int) -> Codec:
 
 def picture(frame: Image, pixels: str) -> Any:
     """`frame` as libav's picture in the pixel format `pixels`."""
+    if frame.shape[2] == 4:
+        rgba = av.VideoFrame.from_ndarray(frame, format="rgba")
+        return rgba if pixels == "rgba" else rgba.reformat(format=pixels)
     rgb = av.VideoFrame.from_ndarray(frame, format="rgb24")
     if pixels == "yuv420p":  # said in full: the converter's own default is BT.601
         return rgb.reformat(
@@ -90,7 +93,7 @@ def muxer(
             hint="python -m pip install --force-reinstall --only-binary=av av",
         )
     # FFV1 cuts a frame into slices to code them at once, and cannot cut what is one pixel wide.
-    options = codec.options | ({"slices": "1"} if codec == LOSSLESS and size[0] == 1 else {})
+    options = codec.options | ({"slices": "1"} if codec.name == "ffv1" and size[0] == 1 else {})
     # "file:" keeps a colon in a name from being read as a protocol.
     with av.open(f"file:{path}", "w", format=codec.container, options=codec.muxing) as output:
         if comment:

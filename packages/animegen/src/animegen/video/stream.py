@@ -145,8 +145,7 @@ def _first(container: Any, stream: Any) -> tuple[Any, Fraction]:
     decode = _decoder(stream)
     for packet in container.demux(stream):
         for frame in decode(packet):
-            # AVI has no times to be shown at; those that libav makes up are late by the decoder's delay.
-            stamp = stream.start_time if container.format.name == "avi" else frame.pts
+            stamp = frame.pts if frame.pts is not None else frame.dts
             return frame, (stamp or 0) * Fraction(stream.time_base)
     return None, Fraction(0)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +11,9 @@ import numpy as np
 
 from animegen.atomic import replacing
 from animegen.errors import StageError, UsageError, did_you_mean
+from animegen.imageio import lay_on
 from animegen.media import describe, is_image
-from animegen.video.coding import even_sized
+from animegen.video.coding import even_sized, no_alpha
 from animegen.video.encode import LOSSLESS, Codec, encode, h264
 from animegen.video.folder import write_folder
 from animegen.video.gif import write_gif
@@ -39,25 +41,28 @@ def write_video(
 
     ==========  ================================================================================================
     .mp4        H.264, yuv420p, BT.709, plays everywhere. An odd width or height gains one repeated column or row.
+                No alpha.
     .webp       Animated, loops.
     .gif        Animated, loops; 256 colours chosen for the whole clip. Delays are hundredths of a second, each
-                the nearest; above 50 frames per second every second (third, ...) frame is kept.
+                the nearest; above 50 frames per second every second (third, ...) frame is kept. Alpha is laid on
+                white.
     .apng       Animated PNG, lossless, loops.
-    .mkv        FFV1, lossless RGB of any size.
+    .mkv        FFV1, lossless RGB (or RGBA) of any size.
     folder      (a path without suffix) 000000.png, 000001.png, ...; it does not keep `fps`.
     ==========  ================================================================================================
 
     Args:
         path: Where to; its suffix says the format.
-        frames: (H, W, 3) uint8 RGB, all of one size.
+        frames: (H, W, 3) uint8 RGB, or (H, W, 4) with straight alpha; all of one size.
         fps: Frames per second.
         format: One of `FORMATS` or ``folder``, to go against the suffix.
         quality: 1 .. 100, for MP4 (90 is CRF 16) and WebP (100 is lossless).
         comment: Kept in the comment tag of MP4, MKV and GIF.
-        warn: Called with one sentence when frames had to be left out.
+        warn: Called with one sentence when frames or their alpha had to be left out.
 
     Raises:
-        UsageError: There are no frames, `fps` or `quality` is out of range, or the suffix is unknown.
+        UsageError: There are no frames, `fps` or `quality` is out of range, the suffix is unknown, or MP4 was to hold
+            alpha.
         StageError: A frame is not an image, or not of the first one's size.
         MissingError: The encoder is not in this build of PyAV.
         ResourceError: The disk is full or read-only.
@@ -78,6 +83,13 @@ def write_video(
     if first is None:
         raise UsageError(f"there are no frames to write to {path}.")
     stream = chain([first], checked)
+    alpha = first.shape[2] == 4
+    if alpha and kind == "mp4":
+        raise no_alpha()
+    if alpha and kind == "gif":
+        if warn:
+            warn("GIF has no half transparent colours: the frames are laid on white.")
+        stream = (lay_on(frame[..., :3], frame[..., 3], 255) for frame in stream)
     if kind == "folder":
         write_folder(path, stream)
         return
@@ -85,17 +97,19 @@ def write_video(
         if kind == "gif":
             write_gif(beside, stream, fps, comment=comment, warn=warn)
             return
-        codec = _codec(kind, quality)
+        codec = _codec(kind, quality, alpha=alpha)
         encode(beside, map(even_sized, stream) if kind == "mp4" else stream, fps, codec, comment)
 
 
 def _checked(frames: Iterable[Image]) -> Iterator[Image]:
     shape = None
     for index, frame in enumerate(frames):
-        if not is_image(frame):
+        if not (is_image(frame) or _has_alpha(frame)):
             raise StageError(f"frame {index} is {describe(frame)}, not (H, W, 3) uint8 RGB.")
         shape = shape or frame.shape
         if frame.shape != shape:
+            if frame.shape[:2] == shape[:2]:
+                raise StageError(f"frame {index} has {frame.shape[2]} channels, the frames before it {shape[2]}.")
             raise StageError(
                 f"frame {index} is {frame.shape[1]}x{frame.shape[0]}, the frames before it are "
                 f"{shape[1]}x{shape[0]}; a clip has one size."
@@ -103,12 +117,22 @@ def _checked(frames: Iterable[Image]) -> Iterator[Image]:
         yield np.ascontiguousarray(frame)
 
 
-def _codec(kind: str, quality: int) -> Codec:
+def _has_alpha(frame: Image) -> bool:
+    return isinstance(frame, np.ndarray) and frame.ndim == 3 and frame.shape[2] == 4 and is_image(frame[..., :3])
+
+
+def _codec(kind: str, quality: int, *, alpha: bool) -> Codec:
     match kind:
         case "mkv":
-            return LOSSLESS
+            return replace(LOSSLESS, pixels="bgra") if alpha else LOSSLESS
         case "apng":
-            return Codec("apng", "apng", "rgb24", {"pred": "paeth", "compression_level": "1"}, {"plays": "0"})
+            return Codec(
+                "apng",
+                "apng",
+                "rgba" if alpha else "rgb24",
+                {"pred": "paeth", "compression_level": "1"},
+                {"plays": "0"},
+            )
         case "webp":
             options = {"lossless": "1"} if quality == 100 else {"quality": str(quality)}
             return Codec("webp", "libwebp_anim", "bgra", options, {"loop": "0"})
