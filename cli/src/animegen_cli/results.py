@@ -12,8 +12,12 @@ if TYPE_CHECKING:
     from animegen.clip import Clip
     from animegen.registry import Registry
 
+_CUTS = 6  # shown in a line
 
-def with_free_memory(plan: Sequence[tuple[str, str]], need_mib: int) -> Iterator[tuple[str, str]]:
+
+def with_free_memory(
+    plan: Sequence[tuple[str, str]], need_mib: int, instead: str = "a smaller --size or fewer --frames would"
+) -> Iterator[tuple[str, str]]:
     """The plan, with what is free beside what is needed, and a warning where that does not go together."""
     from animegen_cli.system import memory
 
@@ -21,7 +25,7 @@ def with_free_memory(plan: Sequence[tuple[str, str]], need_mib: int) -> Iterator
     for label, text in plan:
         yield label, text if label != "need" or free is None else f"{text} ({free // 2**20} MiB free)"
     if free is not None and need_mib > free // 2**20:
-        yield "note", "this may not fit into memory; a smaller --size or fewer --frames would"
+        yield "note", f"this may not fit into memory; {instead}"
 
 
 def say_plan(console: Console, run_id: str, plan: Sequence[tuple[str, str]]) -> None:
@@ -45,11 +49,26 @@ def say_clip(console: Console, clip: Clip) -> None:
     console.say("", f"{facts['sheet']}   contact sheet")
     if facts["balloons"]:
         console.say("", f"{facts['balloons']}   balloons, numbered for --keep-balloon")
-    console.say("again", f"animegen run --from {facts['run_json']}")
+    console.say("again", f"animegen {record.get('command', 'run')} --from {facts['run_json']}")
     if console.json:
         console.document(facts)
     else:
         console.path(facts["clip"])
+
+
+def say_film(console: Console, clip: Clip) -> None:
+    """What was found in a video: cuts and duplicates, each as far as a line holds; run.json has them all."""
+    facts = (clip.record or {})["steps"][-1]["info"]
+    cuts, doubles = facts["cuts"], facts["duplicates"]
+    if cuts:
+        shown = [f"{cut['frame']} ({cut['time']:.2f} s)" for cut in cuts[:_CUTS]]
+        more = f" and {len(cuts) - _CUTS} more, all in run.json" if len(cuts) > _CUTS else ""
+        console.say("cuts", f"{len(cuts)}, before frame {', '.join(shown)}{more}")
+    if doubles["frames"]:
+        retimed = f", {doubles['retimed_frames']} of them now motion ({doubles['retimed_runs']} runs)"
+        console.say(
+            "twice", f"{doubles['frames']} duplicates{retimed if doubles['retimed_runs'] else ', left to stand'}"
+        )
 
 
 def clip_folder(clip: Clip) -> Path:

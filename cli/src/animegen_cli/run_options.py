@@ -1,4 +1,7 @@
-"""The options of a run as flags, generated from `animegen.settings.resolve.RunOptions`, and the layer they make."""
+"""Options that a dataclass declares as flags, and the layer of settings that they make.
+
+A run's come from `animegen.settings.resolve.RunOptions`, an upsampling's from `animegen.film.options.UpsampleOptions`.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ import click
 from animegen.errors import UsageError
 from animegen.options import OptionInfo, describe_options
 from animegen.settings.layers import ConfigLayer, assignments_layer
-from animegen.settings.resolve import RunOptions, Settings
+from animegen.settings.resolve import Choice, RunOptions
 from animegen.settings.roles import ROLE_KINDS, ROLES
 from animegen_cli import complete
 from animegen_cli.group import RUN_PREFIX
@@ -22,8 +25,29 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def run_options(command: F) -> F:
     """Give a command every option of a run, and ``-o``, ``--recipe``, ``--out``, ``--force``."""
-    declared = [_option(info) for info in describe_options(RunOptions)]
-    shared = [
+    recipe = click.option(
+        "--recipe",
+        "run_recipe",
+        metavar="NAME",
+        shell_complete=complete.suggests(complete.recipes),
+        help="Named settings, or a .toml file; the best one that works here otherwise.",
+    )
+    return _with(command, RunOptions, {}, [recipe])
+
+
+def options_of(cls: type[Any], also: Mapping[str, Sequence[str]] | None = None) -> Callable[[F], F]:
+    """Give a command every option that `cls` declares, and ``-o``, ``--out``, ``--force``.
+
+    Args:
+        cls: A dataclass of options.
+        also: Further flags of an option, by its name; the first one is shown first.
+    """
+    return lambda command: _with(command, cls, also or {}, [])
+
+
+def _with(command: F, cls: type[Any], also: Mapping[str, Sequence[str]], more: Sequence[Callable[[F], F]]) -> F:
+    declared = [_option(info, also.get(info.name, ())) for info in describe_options(cls)]
+    shared: list[Callable[[Any], Any]] = [
         click.option(
             "--out",
             type=click.Path(path_type=Path),
@@ -32,13 +56,7 @@ def run_options(command: F) -> F:
             help="Folder of all runs.",
         ),
         click.option("--force", is_flag=True, help="Make everything anew, whatever earlier runs left."),
-        click.option(
-            "--recipe",
-            "run_recipe",
-            metavar="NAME",
-            shell_complete=complete.suggests(complete.recipes),
-            help="Named settings, or a .toml file; the best one that works here otherwise.",
-        ),
+        *more,
         *declared,
         click.option(
             "-o",
@@ -54,9 +72,12 @@ def run_options(command: F) -> F:
     return command
 
 
-def _option(info: OptionInfo) -> Callable[[F], F]:
-    flag = "--" + info.name.replace("_", "-")
+def _option(info: OptionInfo, also: Sequence[str]) -> Callable[[F], F]:
+    flag = info.name.replace("_", "-")
     words = info.help if info.default in (None, (), "") else f"{info.help} [{_words(info.default)}]"
+    if info.type is bool:  # None where it is not typed, so that a weaker layer may say it
+        return click.option(f"--{flag}/--no-{flag}", f"{RUN_PREFIX}{info.name}", default=None, help=words)
+    flags = [*also, f"--{flag}"]
     kwargs: dict[str, Any] = {"metavar": _metavar(info), "help": words, "multiple": info.many}
     if info.name in ROLES:
         kind = ROLE_KINDS[info.name]
@@ -64,7 +85,7 @@ def _option(info: OptionInfo) -> Callable[[F], F]:
     elif info.choices:
         choices = [(choice, "") for choice in info.choices]
         kwargs["shell_complete"] = complete.suggests(lambda: choices, many=info.many)
-    return click.option(flag, f"{RUN_PREFIX}{info.name}", **kwargs)
+    return click.option(*flags, f"{RUN_PREFIX}{info.name}", **kwargs)
 
 
 def _stages_and_none(kind: str) -> list[tuple[str, str]]:
@@ -72,6 +93,8 @@ def _stages_and_none(kind: str) -> list[tuple[str, str]]:
 
 
 def _words(default: Any) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
     return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
@@ -84,21 +107,23 @@ def _metavar(info: OptionInfo) -> str:
     return f"{name},..." if info.many else name
 
 
-def command_line_layer(values: Mapping[str, Any]) -> ConfigLayer:
+def command_line_layer(values: Mapping[str, Any], cls: type[Any] = RunOptions, table: str = "run") -> ConfigLayer:
     """What was typed, and nothing else, as the strongest layer of settings.
 
     Args:
-        values: The parameters of a command made with `run_options`; taken ones are those with a value.
+        values: The parameters of a command made with `run_options` or `options_of`; taken ones are those with a value.
+        cls: The dataclass whose options they are.
+        table: The table that they belong to.
     """
     tables = {name: dict(table) for name, table in assignments_layer(values["run_assignments"], SOURCE).tables.items()}
     typed: dict[str, Any] = {}
-    for info in describe_options(RunOptions):
+    for info in describe_options(cls):
         value = values[f"{RUN_PREFIX}{info.name}"]
         if value is None or value == ():
             continue
         typed[info.name] = _joined(value) if info.many else value
     if typed:
-        tables["run"] = {**tables.get("run", {}), **typed}
+        tables[table] = {**tables.get(table, {}), **typed}
     return ConfigLayer(SOURCE, tables)
 
 
@@ -108,20 +133,25 @@ def _joined(parts: Sequence[str]) -> list[str]:
     return [part for part in split if part not in ("", "none")]
 
 
-def refuse_idle(layer: ConfigLayer, settings: Settings) -> None:
+def refuse_idle(layer: ConfigLayer, taking_part: Sequence[Choice], table: str = "run") -> None:
     """Refuse an option for a stage that takes no part: a typing mistake that would otherwise change nothing.
 
     A settings file may well speak of stages that this run does not use; a command line would not.
 
+    Args:
+        layer: What was typed.
+        taking_part: The stages of the run.
+        table: The table of the command's own options.
+
     Raises:
         UsageError: With the stages that do take part.
     """
-    active = {choice.stage.name: role for role, choices in settings.choices.items() for choice in choices}
-    for table, options in layer.tables.items():
-        if table in ("run", *active, *active.values()):
+    active = {choice.stage.name: choice.role for choice in taking_part}
+    for name, options in layer.tables.items():
+        if name in (table, *active, *active.values()):
             continue
         key = next(iter(options))
         raise UsageError(
-            f"-o {table}.{key}={options[key]} has no effect: no {table} takes part in this run.",
+            f"-o {name}.{key}={options[key]} has no effect: no {name} takes part in this run.",
             hint=f"taking part: {', '.join(f'{name} ({role})' for name, role in active.items())}",
         )

@@ -69,7 +69,7 @@ def batch(
     try:
         with Pipeline(layers=layers, out=out, registry=registry, reporter=told, force=force) as pipeline:
             pipeline.reason = reason
-            refuse_idle(layer, pipeline.settings)
+            refuse_idle(layer, pipeline.settings.taking_part)
             pipeline.check()
             _plan(console, pipeline, items)
             if dry_run:

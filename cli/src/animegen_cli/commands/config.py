@@ -16,8 +16,10 @@ from animegen_cli.group import Group, pass_console
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from animegen.options import OptionInfo
+    from animegen.options import OptionInfo, Resolved
     from animegen.settings.resolve import Settings
+
+TABLE = "upsample"
 
 
 @click.group(cls=Group)
@@ -32,6 +34,7 @@ def config() -> None:
 @pass_console
 def show(console: Console, recipe: str | None) -> None:
     """Every setting that a run here would have, and where its value comes from."""
+    from animegen.film.options import resolve_table
     from animegen.pipeline.pipeline import usual_layers
     from animegen.settings.layers import find_file
     from animegen.settings.resolve import resolve_settings
@@ -39,24 +42,25 @@ def show(console: Console, recipe: str | None) -> None:
 
     registry = installed()
     layers, reason = usual_layers(registry, recipe, {})
-    settings = resolve_settings(registry, layers)
+    settings, upsampling = resolve_settings(registry, layers), resolve_table(layers)
     place = find_file()
     if console.json:
         tables: dict[str, dict[str, Any]] = {}
-        for table, name, value, source in _values(settings):
+        for table, name, value, source in _values(settings, upsampling):
             tables.setdefault(table, {})[name] = {"value": value, "source": source}
         console.document({"file": str(place) if place else None, "recipe": reason, "settings": tables})
         return
     console.say("file", str(place) if place else "no animegen.toml here or above (animegen config init writes one)")
     if reason:
         console.say("why", reason)
-    rows = [(f"{table}.{name}", _toml(value), source) for table, name, value, source in _values(settings)]
+    rows = [(f"{table}.{name}", _toml(value), source) for table, name, value, source in _values(settings, upsampling)]
     console.table(("setting", "value", "from"), rows)
 
 
-def _values(settings: Settings) -> Iterator[tuple[str, str, Any, str]]:
-    for name, entry in settings.run.as_record().items():
-        yield "run", name, entry["value"], entry["source"]
+def _values(settings: Settings, upsampling: Resolved[Any]) -> Iterator[tuple[str, str, Any, str]]:
+    for table, options in (("run", settings.run), (TABLE, upsampling)):
+        for name, entry in options.as_record().items():
+            yield table, name, entry["value"], entry["source"]
     for role, choices in settings.choices.items():
         for choice in choices:
             table = role if len(choices) == 1 else choice.stage.name
@@ -82,6 +86,7 @@ def init(console: Console, file: Path, force: bool) -> None:
 
 
 def _template() -> str:
+    from animegen.film.options import UpsampleOptions
     from animegen.options import describe_options
     from animegen.settings.resolve import RunOptions
     from animegen_cli.environment import installed
@@ -96,6 +101,9 @@ def _template() -> str:
         "",
         "[run]",
         *(line for info in describe_options(RunOptions) for line in _explained(info)),
+        "",
+        f"[{TABLE}]",
+        *(line for info in describe_options(UpsampleOptions) for line in _explained(info)),
     ]
     for stage in installed().stages():
         infos = describe_options(stage.spec.options)
@@ -121,6 +129,7 @@ def _toml(value: Any) -> str:
 @pass_console
 def schema(console: Console) -> None:
     """JSON Schema of animegen.toml with the stages installed here, for editors and other programs."""
+    from animegen.film.options import UpsampleOptions
     from animegen.options import json_schema
     from animegen.settings.resolve import RunOptions
     from animegen.settings.roles import ROLES
@@ -130,6 +139,7 @@ def schema(console: Console) -> None:
     tables: dict[str, Any] = {
         "plugins": {"type": "object", "properties": {"off": off}, "additionalProperties": False},
         "run": json_schema(RunOptions),
+        TABLE: json_schema(UpsampleOptions),
     }
     for role in ROLES:
         tables[role] = {"type": "object", "description": f"Options of whatever stage is the {role}."}

@@ -68,7 +68,7 @@ def run(
     from animegen_cli.reporters import reporter_for
     from animegen_cli.results import say_better, say_clip, say_plan, with_free_memory
 
-    document = read_record(record) if record else None
+    document = read_record(record, command="run") if record else None
     sources = pairs.gather(
         first,
         last,
@@ -80,7 +80,7 @@ def run(
     registry, layer = installed(), command_line_layer(values)
     layers, reason = _layers(registry, layer, run_recipe, document)
     settings = resolve_settings(registry, layers)
-    refuse_idle(layer, settings)
+    refuse_idle(layer, settings.taking_part)
     reporter = reporter_for(console)
     try:
         if sources.sample:

@@ -24,13 +24,18 @@ from animegen.stages import (
 )
 
 if TYPE_CHECKING:
-    from animegen.api import run
+    from animegen.api import run, upsample
     from animegen.clip import Clip
     from animegen.pipeline.pipeline import Pipeline
 
 __version__ = "0.1.0"
 
-_LAZY = {"run": "animegen.api", "Clip": "animegen.clip", "Pipeline": "animegen.pipeline.pipeline"}
+_LAZY = {
+    "run": "animegen.api",
+    "Clip": "animegen.clip",
+    "Pipeline": "animegen.pipeline.pipeline",
+    "upsample": "animegen.api",
+}
 
 __all__ = [
     "AnimeGenError",
@@ -52,6 +57,7 @@ __all__ = [
     "hookimpl",
     "option",
     "run",
+    "upsample",
 ]
 
 

@@ -1,4 +1,4 @@
-"""`animegen.run`: two panels in, a clip out, in one call."""
+"""`animegen.run`: two panels in, a clip out; `animegen.upsample`: a video in, a smoother one out."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from animegen.pipeline.inputs import load_panel
 from animegen.pipeline.pipeline import Pipeline
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from animegen.clip import Clip
     from animegen.pipeline.progress import Reporter
+    from animegen.registry import Registry
 
 
 def run(
@@ -63,3 +66,63 @@ def run(
         )
         pair = PanelPair(panel_a, panel_b, prompt=pipeline.settings.run.values.prompt)
         return pipeline.run(pair, resume=resume, inputs={"first": facts_a, "last": facts_b})
+
+
+def upsample(
+    source: str | Path | Clip,
+    *,
+    with_: str | None = None,
+    factor: int | None = None,
+    fps: Fraction | float | str | None = None,
+    out: str | Path = "runs",
+    options: Mapping[str, Any] | None = None,
+    resume: bool = False,
+    force: bool = False,
+    reporter: Reporter | None = None,
+    registry: Registry | None = None,
+    config: bool = True,
+    **upsample_options: Any,
+) -> Clip:
+    """Draw more frames between the frames of a video; the same options as ``animegen upsample``, the same result.
+
+    Args:
+        source: A video, an animated picture, a folder of pictures (with ``source_fps=24``), the folder of an earlier
+            run, or a clip.
+        with_: The interpolator that draws; None takes the best one that can work here.
+        factor: Frames for each frame of the source; 2 where `fps` is not given.
+        fps: Frames per second instead, above the source's.
+        out: Folder of all runs. A film is never held in memory, so it is always written.
+        options: Options of the stage: ``{"scale": 0.5}``.
+        resume, force: As on the command line.
+        reporter: Told what happens.
+        registry: Plugins to choose from; those installed here otherwise.
+        config: Use ``animegen.toml`` and the environment.
+        upsample_options: Any option of an upsampling: ``duplicates="retime"``, ``cuts=[57, 96]``, ``device="cuda:0"``
+            (see `animegen.film.options.UpsampleOptions`).
+
+    Returns:
+        The clip; its frames are read from the file as they are asked for.
+
+    Raises:
+        AnimeGenError: As the class says, with a hint.
+
+    >>> clip = upsample("bat.mp4", with_="flow", factor=4)  # doctest: +SKIP
+    """
+    from animegen.film.film import Film
+    from animegen.film.options import ROLE, TABLE, resolve_upsampling, usual_layers
+    from animegen.film.source import open_source
+    from animegen.registry import Registry
+    from animegen.settings.layers import file_layer, plugins_off
+
+    asked = {"upsampler": with_, "factor": factor, "fps": None if fps is None else str(fps), **upsample_options}
+    if not isinstance(cuts := asked.get("cuts", ""), str):
+        asked["cuts"] = ",".join(map(str, cuts)) or "none"
+    table = {name: value for name, value in asked.items() if value is not None}
+    registry = registry or Registry(off=plugins_off(file_layer()) if config else ())
+    layers = usual_layers(registry, {TABLE: table, ROLE: dict(options or {})}, config=config)
+    settings = resolve_upsampling(registry, layers)
+    values = settings.values
+    opened = open_source(source, fps=values.source_rate, eight_bit=values.eight_bit, max_pixels=values.max_pixels)
+    with Film(opened, settings, out=out, reporter=reporter, force=force) as film:
+        film.reporter.plan(film.plan())
+        return film.run(resume=resume)

@@ -13,7 +13,7 @@ from typing import Any
 from animegen.errors import AnimeGenError, UsageError
 from animegen.options import Layer, Resolved, describe_options, option, resolve
 from animegen.registry import Registry
-from animegen.settings.layers import ConfigLayer, check_tables
+from animegen.settings.layers import ConfigLayer, check_tables, environment_layer, file_layer
 from animegen.settings.resolve import (
     DTYPES,
     Choice,
@@ -78,6 +78,11 @@ class UpsampleOptions:
         return None if self.fps is None else parse_fps(self.fps, f"{TABLE}.fps")
 
     @property
+    def source_rate(self) -> Fraction | None:
+        """`source_fps` as an exact fraction."""
+        return None if self.source_fps is None else parse_fps(self.source_fps, f"{TABLE}.source_fps")
+
+    @property
     def devices(self) -> tuple[str, ...]:
         """Each device, one worker for each."""
         return tuple(part.strip() for part in self.device.split(",") if part.strip()) or ("auto",)
@@ -126,11 +131,7 @@ def resolve_upsampling(
     known = table_names(registry)
     for layer in layers:
         check_tables(layer, known)
-    options = resolve(UpsampleOptions, _layers(layers), name=TABLE)
-    if options.values.fps is not None:
-        parse_fps(options.values.fps, f"{TABLE}.fps")
-    if options.values.source_fps is not None:
-        parse_fps(options.values.source_fps, f"{TABLE}.source_fps")
+    options = resolve_table(layers)
     name, why = options.values.upsampler, ""
     if name in ("none", ""):
         raise UsageError("upsampling needs a stage that draws.", hint="for example: --with flow")
@@ -139,6 +140,25 @@ def resolve_upsampling(
     (choice,) = choose(registry, ROLE, name, options.sources["upsampler"], layers)
     check_any_time(choice)
     return UpsampleSettings(options, choice, why)
+
+
+def resolve_table(layers: Sequence[ConfigLayer]) -> Resolved[UpsampleOptions]:
+    """The table alone, from `layers`, weakest first. Raises UsageError as `resolve_upsampling` does."""
+    options = resolve(UpsampleOptions, _layers(layers), name=TABLE)
+    _ = options.values.rate, options.values.source_rate  # both say what is wrong with them
+    return options
+
+
+def usual_layers(
+    registry: Registry, settings: Mapping[str, Mapping[str, Any]], *, config: bool = True, source: str = "Python"
+) -> list[ConfigLayer]:
+    """The layers of an upsampling, weakest first: ``animegen.toml``, environment, then `settings`."""
+    layers = []
+    if config:
+        from_file = file_layer()
+        layers = [from_file] if from_file else []
+        layers.append(environment_layer(table_names(registry) - {"plugins"}))
+    return [*layers, ConfigLayer(source, settings)]
 
 
 def _layers(layers: Sequence[ConfigLayer]) -> list[Layer]:

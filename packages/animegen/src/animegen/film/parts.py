@@ -2,7 +2,7 @@
 
 films/7f/3c21e0.lock   held by the process at work
 films/7f/3c21e0.../
-  000000.mkv      a finished segment: always the same numbers of frames, whatever happened on the way
+  000000.nut      a finished segment: always the same numbers of frames, whatever happened on the way
   000001.spool/   the frames drawn for a segment in work, raw; it goes when the segment is whole
   read.json       what was found in the source, once all of it has been read
 """
@@ -10,7 +10,6 @@ films/7f/3c21e0.../
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import struct
 import zlib
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from animegen.media import Image
 
 Encoder = Callable[[Path], AbstractContextManager[Callable[["Image", Fraction], None]]]
-"""``with encoder(path) as put: put(image, time)`` writes one segment."""
+"""``with encoder(path) as put: put(image, time)`` writes one segment, which is whole after the block or absent."""
 
 SEGMENT_BYTES = 256 * 2**20
 MOST, FEWEST = 64, 8
@@ -84,6 +83,8 @@ class Parts:
             if fresh:
                 self.clear()
                 self.folder.mkdir(exist_ok=True)
+            for left in self.folder.glob(".*.part*"):  # of a killed process
+                left.unlink()
             yield
         finally:
             lock.release()
@@ -107,16 +108,8 @@ class Parts:
     @contextmanager
     def write(self, number: int, encoder: Encoder) -> Iterator[Callable[[Image, Fraction], None]]:
         """``put(image, time)`` for segment `number`, which is whole after the block and absent if it raises."""
-        path = self.path(number)
-        beside = path.with_name(f".{path.stem}.part{path.suffix}")
-        try:
-            with encoder(beside) as put:
-                yield put
-            with beside.open("rb+") as file:
-                os.fsync(file.fileno())  # or a power cut could leave the name without the bytes
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with encoder(self.path(number)) as put:
+            yield put
         self.spool(number).remove()
 
     def spool(self, number: int) -> Spool:

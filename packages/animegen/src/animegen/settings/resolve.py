@@ -108,6 +108,11 @@ class Settings:
         chosen = self.choices[role]
         return chosen[0] if chosen else None
 
+    @property
+    def taking_part(self) -> tuple[Choice, ...]:
+        """Every stage, in the order of the roles."""
+        return tuple(choice for choices in self.choices.values() for choice in choices)
+
 
 def table_names(registry: Registry) -> set[str]:
     """Names of the tables that settings may have in this environment."""
