@@ -31,8 +31,10 @@ def read_network(path: Path, *, asked: str | None, hints: Sequence[str]) -> IFNe
     """
     state = _plain(unwrap(read_file(path, hints=hints), path=path), path)
     architecture = recognise({name: tuple(tensor.shape) for name, tensor in state.items()})
-    if architecture is None:
-        raise InputError(f"{path} {_what_it_holds(state)}.", hint=hints)
+    nearest = max(ARCHITECTURES, key=lambda one: len(_fitting(one, state)))
+    # A 4.0 that lacks a slope still holds all of 4.2: what fits most decides, not what is complete.
+    if architecture is None or len(_fitting(nearest, state)) > len(architecture.shapes):
+        raise InputError(f"{path} {_what_it_holds(state, nearest)}.", hint=hints)
     if asked is not None and asked not in architecture.versions:
         raise InputError(
             f"{path} holds the network of {_versions(architecture)}, not of {asked}.",
@@ -65,9 +67,8 @@ def _versions(architecture: Architecture) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _what_it_holds(state: Mapping[str, Tensor]) -> str:
+def _what_it_holds(state: Mapping[str, Tensor], nearest: Architecture) -> str:
     """Predicate of a sentence about tensors that are no whole network of RIFE 4.x."""
-    nearest = max(ARCHITECTURES, key=lambda one: len(_fitting(one, state)))
     fitting = _fitting(nearest, state)
     if len(fitting) * 2 > len(nearest.shapes):
         lacking = [name for name in nearest.shapes if name not in state]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice, repeat
 from pathlib import Path
@@ -52,9 +52,10 @@ class Rife:
     The file of parameters is looked for at once, so that a run without it stops before it has begun, and read when the
     first frame is drawn.
 
-    A frame depends on its two images and its time alone. On the processor a time gives the same bytes in a batch of
-    any size. Elsewhere the size of a batch decides the order of sums, so there every batch has the same number of
-    times, and what is left over is filled up.
+    A frame depends on its two images and its time alone, never on the times beside it or on what was drawn before.
+    How many times are drawn at once decides the order of sums, and with it the last bit, so a batch always holds the
+    same number of them: where fewer are left it is filled up. (When memory runs out and batches become smaller, frames
+    may differ from then on by a level here and there.)
 
     Raises:
         MissingError: The published file is not here.
@@ -164,8 +165,8 @@ class Rife:
             drawn = draw(start, end, at, scale=options.scale, ensemble=options.ensemble)
             return list(to_pictures(padding.crop(drawn)))
 
-        filled: Iterable[float] = times if self._device.type == "cpu" else chain(times, repeat(times[-1]))
-        return islice(batches.run(draw_some, filled), len(times))
+        # The last time again and again, so that a batch takes as many as it holds; what is too much is never drawn.
+        return islice(batches.run(draw_some, chain(times, repeat(times[-1]))), len(times))
 
     def _encoded(self, image: Image, padding: Padding) -> Frame:
         """`image` as the network wants it; what is known of the last two images is kept for the next pair."""
@@ -201,7 +202,10 @@ class Rife:
         return tuple(hints)
 
     def _worth(self, pixels: int) -> int:
-        """Times worth drawing at once. A processor, and pictures that keep an accelerator busy, gain nothing."""
+        """Times worth drawing at once. A processor, and pictures that keep an accelerator busy, gain nothing.
+
+        That it does not depend on how many times there are is on purpose: a run that goes on asks for the rest only.
+        """
         return 1 if self._device.type == "cpu" else min(MOST, max(1, BUSY // pixels))
 
 

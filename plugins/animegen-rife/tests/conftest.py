@@ -1,0 +1,52 @@
+"""Checkpoints with drawn parameters, in every form that the published ones have. Only tests can make them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+import torch
+from safetensors.torch import save_file
+
+from animegen_rife.architecture import VERSIONS
+from animegen_testing.seeded_weights import seeded_state
+
+Tensors = dict[str, torch.Tensor]
+
+
+@pytest.fixture(scope="session")
+def seeded() -> Callable[[str], Tensors]:
+    """The tensors of a version without any beginning, drawn as for the golden cases (from names with ``module.``)."""
+    made: dict[str, Tensors] = {}
+
+    def make(version: str) -> Tensors:
+        if version not in made:
+            shapes = VERSIONS[version].shapes
+            made[version] = {
+                name: torch.from_numpy(array) for name, array in seeded_state(shapes, prefix="module.").items()
+            }
+        return dict(made[version])
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def checkpoint(seeded: Callable[[str], Tensors], tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes a version's file: ``checkpoint("4.6", rename=lambda name: ...)``; the same call gives the same file."""
+    made: dict[object, Path] = {}
+
+    def write(version: str, *, rename: Callable[[str], str] = "module.{}".format, suffix: str = ".pkl") -> Path:
+        key = (version, tuple(map(rename, VERSIONS[version].shapes)), suffix)
+        if key not in made:
+            made[key] = tmp_path_factory.mktemp("weights") / f"some{suffix}"
+            state = {rename(name): tensor for name, tensor in seeded(version).items()}
+            if suffix == ".safetensors":
+                save_file(state, str(made[key]))
+            else:
+                torch.save(state, made[key])
+        return made[key]
+
+    return write
