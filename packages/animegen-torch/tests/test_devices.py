@@ -65,7 +65,7 @@ def test_a_device_that_is_not_here_is_never_replaced(gpus, have, name, message, 
 
 
 def test_a_stage_that_cannot_do_without_says_so(gpus) -> None:
-    with pytest.raises(ResourceError, match="tooncrafter needs cuda, but torch .* sees no such device") as caught:
+    with pytest.raises(ResourceError, match=r"tooncrafter needs cuda, but torch .* sees no such device") as caught:
         pick_device(("auto",), kinds=("cuda",), stage="tooncrafter")
     assert "--device cpu" not in caught.value.hints[0], "it would not help"
     with pytest.raises(ResourceError, match="lama runs on cuda and cpu, not on mps") as caught:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
+import pickletools
 import re
 import struct
 import warnings
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -76,10 +78,10 @@ def read_file(
             # mmap only reaches the processor; torch copies from there.
             return torch.load(path, map_location=device, weights_only=True, mmap=mmap and kind == "zip")
     except pickle.UnpicklingError as error:
-        objects = _objects(str(error))
+        objects = python_objects(path, kind)
         if objects:
             raise InputError(
-                f"{path} holds Python objects besides tensors ({objects}); reading them could run any program, so it "
+                f"{path} holds Python objects besides tensors ({', '.join(objects[:4])}); reading them could run any program, so it "
                 "is not read.",
                 hint=(
                     "look for the same weights as .safetensors",
@@ -91,6 +93,31 @@ def read_file(
         raise InputError(
             f"{path} ({gib(path.stat().st_size)}) is damaged or cut off: {_line(error)}.", hint=hints
         ) from error
+
+
+def python_objects(path: Path, kind: Format) -> list[str]:
+    """What a pickled checkpoint would import besides torch's own and plain containers; found without running it."""
+    streams: list[IO[bytes]] = []
+    with zipfile.ZipFile(path) if kind == "zip" else path.open("rb") as file:
+        if isinstance(file, zipfile.ZipFile):
+            streams = [io.BytesIO(file.read(name)) for name in file.namelist() if name.endswith("/data.pkl")]
+        else:
+            streams = [file] * 4  # a mark, the version, the byte order, and then the content
+        found: dict[str, None] = {}
+        for stream in streams:
+            texts: list[str] = []
+            try:
+                for operation, argument, _ in pickletools.genops(stream):
+                    if operation.name == "GLOBAL":
+                        found[str(argument).replace(" ", ".")] = None
+                    elif operation.name == "STACK_GLOBAL":
+                        found[".".join(texts[-2:])] = None
+                    elif isinstance(argument, str):
+                        texts.append(argument)
+            except (ValueError, IndexError):  # cut off: what was found so far has to do
+                break
+    plain = ("torch.", "collections.OrderedDict", "_codecs.encode")
+    return [name for name in found if not name.startswith(plain)]
 
 
 def _read_safetensors(path: Path, device: str, hints: Sequence[str]) -> dict[str, Tensor]:
@@ -171,13 +198,6 @@ def _what(start: bytes, size: int) -> str:
     if text and all(32 <= byte < 127 or byte in (9, 10, 13) for byte in text[:200]):
         return f"it is text that starts with {text[:60].decode('ascii')!r}"
     return f"it starts with the bytes {start[:8].hex(' ')}"
-
-
-def _objects(message: str) -> str:
-    """The Python objects that torch's weights-only reader named when it refused a file."""
-    pattern = r"(?:GLOBAL|Unsupported class|Unsupported global: GLOBAL|Can not build) ([\w.]+)"
-    found: Callable[[str], list[str]] = re.compile(pattern).findall
-    return ", ".join(dict.fromkeys(name for name in found(message) if "." in name))
 
 
 def _line(error: BaseException) -> str:

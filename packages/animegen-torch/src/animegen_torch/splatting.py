@@ -156,5 +156,7 @@ def _grid(flow: Tensor, canvas: tuple[int, int]) -> Tensor:
 
 def _groups(channels: int, pictures: int, device: torch.device) -> int:
     """Into how many groups of channels to divide: the sampler shares out pictures among threads, never channels."""
-    most = max(1, torch.get_num_threads() // pictures) if device.type == "cpu" else 1
+    if device.type != "cpu" or torch.compiler.is_compiling():
+        return 1
+    most = max(1, torch.get_num_threads() // pictures)
     return max(number for number in range(1, min(most, channels) + 1) if channels % number == 0)
