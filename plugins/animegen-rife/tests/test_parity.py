@@ -1,4 +1,4 @@
-"""The networks against outputs of the originals on seeded weights; ``--goldens DIR`` runs the cases of another folder."""
+"""The networks against outputs of the originals on seeded weights; ``--goldens DIR`` runs the cases of a folder."""
 
 from __future__ import annotations
 

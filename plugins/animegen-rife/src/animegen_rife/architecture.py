@@ -257,7 +257,7 @@ VERSIONS: Mapping[str, Architecture] = {
 def plain_name(name: str) -> str:
     """A tensor's name as `Architecture.shapes` writes it, from any of the published spellings.
 
-    Training wrappers put ``module.`` (or ``flownet.``) in front, and repacked files write ``blocks.0.`` for ``block0.``.
+    Training wrappers put ``module.`` (or ``flownet.``) in front, and repacked files ``blocks.0.`` for ``block0.``.
     """
     name = re.sub(r"^(?:module\.|flownet\.)+", "", name)
     return re.sub(r"^blocks\.(\d+)\.", r"block\1.", name)

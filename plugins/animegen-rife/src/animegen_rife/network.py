@@ -6,18 +6,20 @@ its authors published after it. What differs between versions is data (`Architec
 
 from __future__ import annotations
 
+from itertools import chain
+
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
-from animegen_rife.architecture import FLOW, Architecture
+from animegen_rife.architecture import COLOURS, FLOW, Architecture
 from animegen_rife.layers import Encoder, FlowBlock, Frame
-from animegen_torch.warp import warp
+from animegen_rife.motion import Motion, resize
 
 Trace = dict[str, Tensor]
 """What a pass found on its way, by the names of the golden traces."""
 
 DOUBLED_ABOVE = 32.0
+FIRST, LAST = slice(0, 2), slice(2, 4)  # the channels of flow that belong to each frame
 
 
 class IFNet(nn.Module):
@@ -34,6 +36,25 @@ class IFNet(nn.Module):
         self.blocks = [FlowBlock(architecture, index) for index in range(len(architecture.widths))]
         for index, block in enumerate(self.blocks):
             self.add_module(f"block{index}", block)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type that the convolutions compute in; motion is always float32."""
+        return next(chain(self.parameters(), self.buffers())).dtype
+
+    def fuse(self, *, pack: bool = True) -> IFNet:
+        """Make the network ready for inference only: fewer passes over memory, the same result. Returns itself.
+
+        To be called when the weights are loaded and lie on their device in their type; afterwards they are no longer
+        those of the published file.
+
+        Args:
+            pack: Bring weights into the order of the CPU's library. Not for a network that is to be compiled.
+        """
+        self.encode.fuse(pack)
+        for block in self.blocks:
+            block.fuse(pack)
+        return self
 
     def forward(
         self,
@@ -66,11 +87,11 @@ class IFNet(nn.Module):
         if self.architecture.doubles and len(times) > 1:  # whether the scales double is decided for each time
             one = [self.forward(first, last, time[None], scale=scale, ensemble=ensemble) for time in times]
             return torch.cat(one)
+        frames = first.seen, last.seen
         scales = [one / scale for one in self.architecture.scales]
-        images = first.seen, last.seen
-        time = times.to(images[0]).view(-1, 1, 1, 1).expand(len(times), 1, *images[0].shape[2:])
-        images = images[0].expand(len(times), -1, -1, -1), images[1].expand(len(times), -1, -1, -1)
-        return self._plain(first, last, images, time, scales, ensemble, trace)
+        found = self._run(frames, times.to(first.planes), scales, ensemble, trace)
+        share = torch.sigmoid(found.mask())
+        return torch.lerp(found.warped(last.shown, LAST), found.warped(first.shown, FIRST), share)
 
     def _check(self, first: Frame, last: Frame, scale: float, ensemble: bool) -> None:
         name = self.architecture.name
@@ -87,79 +108,97 @@ class IFNet(nn.Module):
                 f"RIFE {name} at scale {scale:g} takes sides that are multiples of {multiple}, not {width} × {height}"
             )
 
-    def _plain(
+    def _run(
         self,
-        first: Frame,
-        last: Frame,
-        images: tuple[Tensor, Tensor],
-        time: Tensor,
+        frames: tuple[Tensor, Tensor],
+        times: Tensor,
         scales: list[float],
         ensemble: bool,
         trace: Trace | None,
-    ) -> Tensor:
-        colours, features = slice(first.features, None), slice(0, first.features)
-        n = len(time)
-        flow: Tensor | None = None
-        mask: Tensor | None = None
-        recurrent = time[:, :0]
-        first_warped, last_warped = images
-
-        def run(index: int) -> tuple[Tensor, Tensor, Tensor]:
-            def once(a: Tensor, b: Tensor, t: Tensor, m: Tensor | None, f: Tensor | None) -> Tensor:
-                s = scales[index]
-                parts = [a[:, colours], b[:, colours], a[:, features], b[:, features], t]
-                if m is not None:
-                    parts += [m, recurrent]
-                x = interpolate(torch.cat(parts, 1), scale_factor=1 / s, mode="bilinear")
-                if f is not None:
-                    x = torch.cat((x, interpolate(f, scale_factor=1 / s, mode="bilinear") / s), 1)
-                out = self.blocks[index](x)
-                reach = s if self.architecture.head == "shuffled" else 2 * s
-                out = interpolate(out, scale_factor=reach, mode="bilinear")
-                return torch.cat((out[:, :FLOW] * reach, out[:, FLOW:]), 1)
-
-            out = once(first_warped, last_warped, time, mask, flow)
-            flow_part, mask_part = out[:, :FLOW], out[:, FLOW : FLOW + 1]
-            if ensemble:
-                back = once(
-                    last_warped,
-                    first_warped,
-                    1 - time,
-                    None if mask is None else -mask,
-                    None if flow is None else swapped(flow),
-                )
-                flow_part = (flow_part + swapped(back[:, :FLOW])) / 2
-                mask_part = (mask_part - back[:, FLOW : FLOW + 1]) / 2
-            return flow_part, mask_part, out[:, FLOW + 1 : FLOW + 1 + self.architecture.recurrent]
-
-        def warped(found: Tensor) -> tuple[Tensor, Tensor]:
-            return warp(images[0], found[:, :2]), warp(images[1], found[:, 2:])
-
+    ) -> Motion:
+        found = self._nothing(frames)
         for index in range(len(self.blocks)):
-            delta, mask_part, recurrent_part = run(index)
-            if index == 1 and self.architecture.doubles and _fast(delta):
+            self._add(found, index, frames, times, scales[index], ensemble)
+            if index == 1 and self.architecture.doubles and _is_fast(found):
                 scales = [2 * one for one in scales]
-                flow = mask = None
-                first_warped, last_warped = images
-                flow, mask, recurrent = run(0)
-                first_warped, last_warped = warped(flow)
-                delta, mask_part, recurrent_part = run(1)
+                found = self._nothing(frames)
+                for again in (0, 1):
+                    self._add(found, again, frames, times, scales[again], ensemble)
             if trace is not None:
-                trace[f"block{index}_flowdelta"], trace[f"block{index}_mask"] = delta, mask_part
-            flow = delta if flow is None else flow + delta
-            mask = mask + mask_part if self.architecture.accumulates_mask and mask is not None else mask_part
-            recurrent = recurrent_part
-            first_warped, last_warped = warped(flow)
-        assert flow is not None and mask is not None
-        share = torch.sigmoid(mask)
-        shown = first.shown.expand(n, -1, -1, -1), last.shown.expand(n, -1, -1, -1)
-        return warp(shown[0], flow[:, :2]) * share + warp(shown[1], flow[:, 2:]) * (1 - share)
+                delta = found.last()
+                trace[f"block{index}_flowdelta"], trace[f"block{index}_mask"] = delta[:, :FLOW], delta[:, FLOW:][:, :1]
+        return found
+
+    def _nothing(self, frames: tuple[Tensor, Tensor]) -> Motion:
+        height, width = frames[0].shape[2:]
+        return Motion((height, width), adds_masks=self.architecture.accumulates_mask)
+
+    def _add(
+        self,
+        found: Motion,
+        index: int,
+        frames: tuple[Tensor, Tensor],
+        times: Tensor,
+        scale: float,
+        ensemble: bool,
+    ) -> None:
+        """Run a block on what is known so far, at its scale, and add what it finds."""
+        x = self._input(found, index, frames, times, scale)
+        block = self.blocks[index]
+        if ensemble:
+            part, back = block(torch.cat((x, self._mirrored(x)))).chunk(2)
+            part = (part + _turned(back)) / 2
+        else:
+            part = block(x)
+        reach = scale if self.architecture.head == "shuffled" else 2 * scale
+        part[:, :FLOW] *= reach
+        found.add(part, reach)
+
+    def _input(self, found: Motion, index: int, frames: tuple[Tensor, Tensor], times: Tensor, scale: float) -> Tensor:
+        """A block's input: (N, inputs, H / scale, W / scale), channels last in memory.
+
+        Both frames, the features of both, time and, from the second block on, mask, recurrent features and flow.
+        """
+        height, width = (int(side / scale) for side in found.size)
+        x = torch.empty(
+            (len(times), self.architecture.inputs(index), height, width),
+            dtype=self.dtype,
+            device=times.device,
+            memory_format=torch.channels_last,
+        )
+        features, colours, at = self.architecture.features, COLOURS, 2 * (COLOURS + self.architecture.features)
+        for side, (frame, pair) in enumerate(zip(frames, (FIRST, LAST), strict=True)):
+            seen = found.warped(frame, pair, scale) if index else resize(frame, 1 / scale)
+            x[:, side * colours : (side + 1) * colours] = seen[:, features:]
+            start = 2 * colours + side * features
+            x[:, start : start + features] = seen[:, :features]
+        x[:, at] = times.view(-1, 1, 1)
+        if index:
+            known = found.at(scale)
+            x[:, at + 1 : -FLOW] = known[:, FLOW:]
+            torch.div(known[:, :FLOW], scale, out=known[:, :FLOW])
+            x[:, -FLOW:] = known[:, :FLOW]
+        return x
+
+    def _mirrored(self, x: Tensor) -> Tensor:
+        """A block's input as it is when the two frames change places."""
+        features, at = self.architecture.features, 2 * (COLOURS + self.architecture.features)
+        x = x.clone()
+        for start, count in ((0, COLOURS), (2 * COLOURS, features)):
+            one, other = slice(start, start + count), slice(start + count, start + 2 * count)
+            x[:, one], x[:, other] = x[:, other].clone(), x[:, one].clone()
+        x[:, at] = 1 - x[:, at]
+        if x.shape[1] > at + 1:
+            x[:, at + 1] = -x[:, at + 1]
+            x[:, -FLOW:] = x[:, -FLOW:].roll(2, 1)
+        return x
 
 
-def swapped(flow: Tensor) -> Tensor:
-    """Flow channels of the two frames exchanged."""
-    return torch.cat((flow[:, 2:4], flow[:, :2]), 1)
+def _turned(back: Tensor) -> Tensor:
+    """What a block found for the frames in reverse, said of the frames in order."""
+    return torch.cat((back[:, LAST], back[:, FIRST], -back[:, FLOW : FLOW + 1], back[:, FLOW + 1 :]), 1)
 
 
-def _fast(delta: Tensor) -> bool:
-    return all(bool(delta[:, pair].abs().max() > DOUBLED_ABOVE) for pair in (slice(0, 2), slice(2, 4)))
+def _is_fast(found: Motion) -> bool:
+    delta = found.last()
+    return all(bool(delta[:, pair].abs().max() > DOUBLED_ABOVE) for pair in (FIRST, LAST))
