@@ -11,10 +11,17 @@ from torch import Tensor, nn
 
 from animegen_testing import seeded_weights
 from animegen_testing.goldens import GoldenCase
+from animegen_tooncrafter.diffusion import objective
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
 from animegen_tooncrafter.diffusion.context import split_context
+from animegen_tooncrafter.diffusion.ddim import DDIM
+from animegen_tooncrafter.diffusion.denoiser import Denoiser
+from animegen_tooncrafter.diffusion.guidance import CONDITIONAL, IMAGE_ONLY, UNCONDITIONAL, Guidance
 from animegen_tooncrafter.diffusion.layers import Downsample, Upsample
+from animegen_tooncrafter.diffusion.resampler import Resampler, ResamplerConfiguration
 from animegen_tooncrafter.diffusion.resblock import ResBlock, TemporalConvs
+from animegen_tooncrafter.diffusion.sampler import Step, sample
+from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_tooncrafter.diffusion.transformer import SpatialTransformer, TemporalTransformer
 from animegen_tooncrafter.diffusion.unet import INIT_HEADS, UNet
 
@@ -39,13 +46,13 @@ def unet(case: GoldenCase) -> Mapping[str, Any]:
     """``out``, and ``h.<name of a block>`` as that block gives it."""
     network, given = unet_of(case), tensors(case)
     outputs: dict[str, Any] = {}
-    hooks = []
 
     def keep(name: str) -> Callable[[nn.Module, Any, Tensor], None]:
         return lambda module, args, out: outputs.update({name: out.clone()})
 
-    for name in case.names("h.*"):
-        hooks.append(network.get_submodule(name.removeprefix("h.")).register_forward_hook(keep(name)))
+    hooks = [
+        network.get_submodule(name.removeprefix("h.")).register_forward_hook(keep(name)) for name in case.names("h.*")
+    ]
     try:
         outputs["out"] = network(given["x"], given["timesteps"], given["context"], given.get("fs"))
     finally:
@@ -97,4 +104,70 @@ LAYERS = {
     "upsample": layer(lambda s: Upsample(s["C"]), lambda m, g, t: m(g["x"])),
 }
 
-RUNNERS = {"unet": unet}
+
+class Recorded:
+    """The draws that a golden run used, handed out again in their order."""
+
+    def __init__(self, given: dict[str, Tensor]) -> None:
+        self.given, self.steps = given, 0
+
+    def posterior(self, shape: tuple[int, ...]) -> Tensor:
+        raise AssertionError("sampling draws no noise for the encoder")
+
+    def start(self, shape: tuple[int, ...]) -> Tensor:
+        return self.given["x_T"]
+
+    def step(self, shape: tuple[int, ...]) -> Tensor:
+        self.steps += 1
+        return self.given[f"noise.{self.steps - 1}"]
+
+
+BRANCHES = {CONDITIONAL: "cond", UNCONDITIONAL: "uncond", IMAGE_ONLY: "uncond_img_notext"}
+
+
+def sampler(case: GoldenCase) -> Mapping[str, Any]:
+    """``out``, and ``x.<i>`` and ``pred_x0.<i>`` after each step."""
+    network, given, settings = unet_of(case), tensors(case), case.configuration["sampler"]
+    schedule = Schedule.compute()
+    tables = DDIM.of(schedule, settings["S"], settings["spacing"], settings["eta"])
+    image_scale = None
+    if settings["multiple_cond"]:
+        image_scale = settings["cfg_scale"] if settings["cfg_img"] is None else settings["cfg_img"]
+    guidance = Guidance(settings["cfg_scale"], settings["guidance_rescale"], image_scale)
+    tokens = {branch: given[name] for branch, name in BRANCHES.items() if name in given}
+    outputs: dict[str, Any] = {}
+
+    def keep(step: Step) -> None:
+        outputs[f"x.{step.number - 1}"] = step.latents.clone()
+        outputs[f"pred_x0.{step.number - 1}"] = step.x0.clone()
+
+    predict = Denoiser(network, tokens, given["concat"], int(given["fs"]))
+    shape = tuple(given["x_T"].shape)
+    outputs["out"] = sample(predict, shape, schedule, tables, Recorded(given), guidance, on_step=keep)
+    return {name: value for name, value in outputs.items() if name in case.arrays}
+
+
+@torch.inference_mode()
+def resampler(case: GoldenCase) -> Mapping[str, Any]:
+    """``out``, of which the file may hold every n-th channel."""
+    network = Resampler(ResamplerConfiguration(**case.configuration["config"])).eval()
+    seeded_weights.fill(network, case.prefix)
+    return {"out": network(tensors(case)["x"])[..., :: case.configuration.get("out_channel_stride", 1)]}
+
+
+def train_loss(case: GoldenCase) -> Mapping[str, Any]:
+    """The loss and the latents on the way to it."""
+    network = UNet(UNetConfiguration.of(case.configuration["config"])).eval()
+    seeded_weights.fill(network, case.prefix)
+    given = tensors(case)
+    made = objective.example(Schedule.compute(), given["x0"], given["noise"], given["t"])
+    loss = objective.loss(network, made, given["concat"], given["cond"], given["fs"])
+    return {"x0_rescaled": made.x0, "x_noisy": made.noisy, "target": made.target, "loss": loss.detach()}
+
+
+RUNNERS = {
+    "unet": unet,
+    "resampler": resampler,
+    "sampler": sampler,
+    "train_loss": train_loss,
+}

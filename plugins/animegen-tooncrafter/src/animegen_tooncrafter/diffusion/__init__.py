@@ -1,1 +1,1 @@
-"""The latent video diffusion of ToonCrafter: U-Net, image projector, sketch encoder, schedule, sampler, training loss."""
+"""Latent video diffusion: U-Net, image projector, sketch encoder, noise schedule, sampler, training loss."""

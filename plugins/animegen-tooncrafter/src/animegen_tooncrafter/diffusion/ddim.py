@@ -70,7 +70,7 @@ class DDIM:
         cumprod = schedule.alphas_cumprod.numpy()
         alphas = cumprod[timesteps]
         previous = np.append(cumprod[:1], cumprod[timesteps[:-1]]).astype(np.float64)
-        # The quotient is rounded to float32 half way, as in the published tables: `direction` depends on the last digit.
+        # The quotient is rounded to float32 half way, as in the published tables: `direction` depends on it.
         inverse = (np.float32(1) / (1 - alphas)).astype(np.float64)
         sigmas = eta * np.sqrt((1 - previous) * inverse * (1 - alphas / previous))
         scale = schedule.scale_arr.numpy()[timesteps]

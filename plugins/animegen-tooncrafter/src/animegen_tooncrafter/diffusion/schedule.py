@@ -123,7 +123,7 @@ def compute_tables(configuration: ScheduleConfiguration) -> dict[str, Tensor]:
         "sqrt_alphas_cumprod": np.sqrt(cumprod),
         "sqrt_one_minus_alphas_cumprod": np.sqrt(1 - cumprod),
         "log_one_minus_alphas_cumprod": np.log(1 - cumprod),
-        # Without signal at the end these two would be infinite; in v-prediction nobody reads them, and files hold zeros.
+        # Without signal at the end these two are infinite; v-prediction does not read them, and files hold zeros.
         "sqrt_recip_alphas_cumprod": np.zeros_like(cumprod),
         "sqrt_recipm1_alphas_cumprod": np.zeros_like(cumprod),
         "posterior_variance": variance,

@@ -192,7 +192,7 @@ class UNet(nn.Module):
         multiple = self.configuration.multiple
         if height % multiple or width % multiple:
             raise ValueError(
-                f"sides of a latent are multiples of {multiple} (of a picture, of {8 * multiple}), not {width} × {height}"
+                f"sides of a latent are multiples of {multiple} (a picture's of {8 * multiple}), not {width} × {height}"
             )
 
     def _block(self, plan: BlockPlan) -> Block:
