@@ -81,8 +81,8 @@ def read_file(
         objects = python_objects(path, kind)
         if objects:
             raise InputError(
-                f"{path} holds Python objects besides tensors ({', '.join(objects[:4])}); reading them could run any program, so it "
-                "is not read.",
+                f"{path} holds Python objects besides tensors ({', '.join(objects[:4])}); bringing them back could run "
+                "any program, so it is not read.",
                 hint=(
                     "look for the same weights as .safetensors",
                     "or let who made the file save its state_dict alone",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool2d, pad
+from torch.nn.functional import avg_pool2d, grid_sample, pad
 
 
 def local_correlation(first: Tensor, second: Tensor, radius: int = 4) -> Tensor:
@@ -99,25 +99,17 @@ class AllPairs:
         return [(part @ level.flatten(2)).unflatten(2, level.shape[2:]) for level in self._seconds]
 
     def _window(self, volume: Tensor, at: Tensor) -> Tensor:
-        """(N, P, (2r + 1)²) from (N, P, h, w) around (N, P, 2).
-
-        All points of a window lie equally between pixels, so one pixel more than the window is read in each direction
-        and blended: a third of what sampling each point by itself reads.
-        """
-        h, w = volume.shape[2:]
-        base = at.floor()
-        fraction = at - base
+        """(N, P, (2r + 1)²) from (N, P, h, w) around (N, P, 2)."""
+        N, P, h, w = volume.shape
+        steps = torch.arange(-self.radius, self.radius + 1, device=at.device, dtype=at.dtype)
+        offsets = torch.stack(torch.meshgrid(steps, steps, indexing="ij"), -1)
         # Far outside there are only zeros, wherever exactly; a point that is not a number is there too.
-        base = base.nan_to_num(-1e6).clamp(-self.radius - 2, max(h, w) + self.radius + 2).long()
-        offsets = torch.arange(-self.radius, self.radius + 2, device=at.device)
-        x, y = base[..., :1] + offsets, base[..., 1:] + offsets
-        inside = ((x >= 0) & (x < w))[..., :, None] & ((y >= 0) & (y < h))[..., None, :]
-        place = y.clamp(0, h - 1)[..., None, :] * w + x.clamp(0, w - 1)[..., :, None]
-        values = volume.flatten(2).gather(2, place.flatten(2)).view(place.shape) * inside
-        fraction = torch.where(fraction.isnan(), 0, fraction)
-        across, down = fraction[..., 0, None, None], fraction[..., 1, None, None]
-        values = torch.lerp(values[..., :-1, :], values[..., 1:, :], across)
-        return torch.lerp(values[..., :-1], values[..., 1:], down).flatten(2)
+        far = self.radius + 2
+        at = at.nan_to_num(-far).clamp(-far, max(h, w) + far).reshape(N * P, 1, 1, 2)
+        # Half-pixel centres instead of RAFT's corners: the same points, and a level of one pixel has a scale as well.
+        grid = (at + offsets + 0.5) * at.new_tensor((2 / w, 2 / h)) - 1
+        window = grid_sample(volume.reshape(N * P, 1, h, w), grid, padding_mode="zeros", align_corners=False)
+        return window.view(N, P, -1)
 
 
 def _wide(features: Tensor) -> Tensor:

@@ -150,8 +150,17 @@ def _landing(flow: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _grid(flow: Tensor, canvas: tuple[int, int]) -> Tensor:
-    x, y = _landing(flow)
-    return torch.stack(((x + 0.5) * (2 / canvas[1]) - 1, (y + 0.5) * (2 / canvas[0]) - 1), -1)
+    """`_landing` as coordinates of the sampler, in as few passes over as little memory as there can be."""
+    grid = torch.empty_like(flow, memory_format=torch.contiguous_format)
+    H, W = flow.shape[2:]
+    steps = (
+        torch.arange(W, device=flow.device, dtype=flow.dtype),
+        torch.arange(H, device=flow.device, dtype=flow.dtype)[:, None],
+    )
+    for axis, (step, size, side) in enumerate(zip(steps, (W, H), canvas[::-1], strict=True)):
+        part = grid[:, axis]
+        part.copy_(flow[:, axis]).add_(step).clamp_(-2, size + 1).nan_to_num_(-2).add_(0.5).mul_(2 / side).sub_(1)
+    return grid.permute(0, 2, 3, 1)
 
 
 def _groups(channels: int, pictures: int, device: torch.device) -> int:
