@@ -101,9 +101,8 @@ class Rife:
         if inside:
             with torch.inference_mode():
                 drawn = self._between(first, last, [float(times[index]) for index in inside])
-                for done, (index, frame) in enumerate(zip(inside, drawn, strict=True)):
+                for index, frame in zip(inside, drawn, strict=True):
                     frames[index] = frame
-                    self.context.progress(done + 1, len(inside), "frames")
         return frames
 
     def close(self) -> None:
