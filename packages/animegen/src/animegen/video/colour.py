@@ -112,7 +112,7 @@ def turned(array: Any, frame: Any) -> Any:
 
 def to_rgb(frame: Any) -> Image:
     """RGB by the matrix and range the frame means: (H, W, 3) uint8, upright. Alpha is left out."""
-    source, convert = frame, _reformatter().reformat
+    source = frame
     if is_yuv(frame.format):
         colour = colour_of(frame)
         assert colour is not None
@@ -120,10 +120,10 @@ def to_rgb(frame: Any) -> Image:
         # Colour first goes to full size by cubic interpolation: the direct way repeats it among 2 × 2 pixels,
         # which costs 7 dB along drawn lines.
         same = {"dst_colorspace": colour.space, "dst_color_range": colour.range}
-        frame = convert(frame, format=_full_size(frame.format), interpolation="BICUBIC", **meant, **same)
-        frame = convert(frame, format="rgb24", dst_color_range=ColorRange.JPEG, **meant)
+        frame = _converter(0)(frame, format=_full_size(frame.format), interpolation="BICUBIC", **meant, **same)
+        frame = _converter(1)(frame, format="rgb24", dst_color_range=ColorRange.JPEG, **meant)
         return turned(frame.to_ndarray(), source)  # type: ignore[no-any-return]
-    image = convert(frame, format="rgb24").to_ndarray()
+    image = _converter(2)(frame, format="rgb24").to_ndarray()
     if _is_grey(source.format) and source.color_range == ColorRange.MPEG:  # which libav takes for full range
         image = np.clip((image.astype(np.float32) - 16) * (255 / 219) + 0.5, 0, 255).astype(np.uint8)
     return turned(image, source)  # type: ignore[no-any-return]
@@ -133,7 +133,7 @@ def to_rgba(frame: Any) -> Image:
     """As `to_rgb`, with the alpha as it stands in the file: (H, W, 4) uint8."""
     if is_yuv(frame.format):
         return np.dstack([to_rgb(frame), turned(_plane(frame, 3), frame)])
-    return turned(_reformatter().reformat(frame, format="rgba").to_ndarray(), frame)  # type: ignore[no-any-return]
+    return turned(_converter(3)(frame, format="rgba").to_ndarray(), frame)  # type: ignore[no-any-return]
 
 
 def luma(frame: Any) -> Image | None:
@@ -188,8 +188,7 @@ def _plane(frame: Any, number: int) -> Any:
     return np.minimum((deep * 255 + top // 2) // top, 255).astype(np.uint8)
 
 
-def _reformatter() -> Any:
-    """A converter of this thread's own: to build one costs more than to convert a small frame."""
-    if not hasattr(_local, "reformatter"):
-        _local.reformatter = VideoReformatter()
-    return _local.reformatter
+def _converter(step: int) -> Any:
+    """This thread's own converter for one step, which is set up anew only where it is asked for something new."""
+    known = _local.__dict__.setdefault("converters", {})
+    return known.setdefault(step, VideoReformatter()).reformat

@@ -125,8 +125,11 @@ def stream_frames(
 def _last(frame: Any, time: Fraction, facts: Facts, stamps: Stamps) -> Fraction | None:
     """How long the last frame is shown."""
     named = (frame.duration or 0) * facts.tick
-    if facts.end is not None and 0 < facts.end - facts.start - time <= _LONGEST:
-        named = facts.end - facts.start - time
+    if facts.end is not None:
+        left = facts.end - facts.start - time
+        # MP4 counts the distances of decoding, which are not those of showing; and lengths in milliseconds.
+        if 0 < left <= _LONGEST and abs(left - named) > Fraction(1, 1000):
+            named = left
     return stamps.settled(named) if named > 0 else None
 
 

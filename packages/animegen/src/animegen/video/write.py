@@ -82,7 +82,7 @@ def write_video(
     first = next(checked, None)
     if first is None:
         raise UsageError(f"there are no frames to write to {path}.")
-    stream = chain([first], checked)
+    stream: Iterator[Image] = chain([first], checked)
     alpha = first.shape[2] == 4
     if alpha and kind == "mp4":
         raise no_alpha()
@@ -99,6 +99,8 @@ def write_video(
             return
         codec = _codec(kind, quality, alpha=alpha)
         encode(beside, map(even_sized, stream) if kind == "mp4" else stream, fps, codec, comment)
+        if alpha and kind == "webp":
+            _name_alpha(beside)
 
 
 def _checked(frames: Iterable[Image]) -> Iterator[Image]:
@@ -115,6 +117,18 @@ def _checked(frames: Iterable[Image]) -> Iterator[Image]:
                 f"{shape[1]}x{shape[0]}; a clip has one size."
             )
         yield np.ascontiguousarray(frame)
+
+
+def _name_alpha(path: Path) -> None:
+    """Say in the header of a WebP file that it has alpha.
+
+    libwebp cuts away what is transparent around a frame, and forgets to say so where nothing else is.
+    """
+    with path.open("r+b") as file:
+        head = file.read(21)
+        if head[12:16] == b"VP8X":
+            file.seek(20)
+            file.write(bytes([head[20] | 0x10]))
 
 
 def _has_alpha(frame: Image) -> bool:
