@@ -1,0 +1,1 @@
+"""The autoencoder between pictures and latents, whose decoder refers back to both keyframes."""

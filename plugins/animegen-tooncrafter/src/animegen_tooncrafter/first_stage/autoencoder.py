@@ -1,0 +1,137 @@
+"""The first stage as a whole: keyframes to latents and features, latents to frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from animegen.errors import ResourceError
+from animegen_tooncrafter.first_stage.architecture import DOWN, SCALE_FACTOR, FirstStageConfiguration
+from animegen_tooncrafter.first_stage.decoder import Decoder
+from animegen_tooncrafter.first_stage.encoder import Encoder, Posterior
+from animegen_tooncrafter.first_stage.layers import Conv2d
+from animegen_tooncrafter.first_stage.reference import References
+from animegen_tooncrafter.first_stage.sweeps import WHOLE, Chunking, Sweeps, Watch
+
+
+@dataclass(frozen=True)
+class EncodedKeyframes:
+    """What the encoder makes of the first and the last keyframe.
+
+    Attributes:
+        latents: (2, 4, H/8, W/8) float32, scaled for the diffusion.
+        features: Five maps for the decoder to refer to, each (2, C, h, w) in the parameters' type.
+    """
+
+    latents: Tensor
+    features: tuple[Tensor, ...]
+
+    def to(self, device: torch.device) -> EncodedKeyframes:
+        """The same on another device."""
+        return EncodedKeyframes(self.latents.to(device), tuple(one.to(device) for one in self.features))
+
+
+class FirstStage(nn.Module):
+    """Encoder and decoder under the names of ``first_stage_model``.
+
+    ``post_quant_conv`` is in the published file, but the published pipeline never runs it, and neither does this.
+    """
+
+    def __init__(self, configuration: FirstStageConfiguration | None = None) -> None:
+        super().__init__()
+        self.configuration = c = configuration or FirstStageConfiguration()
+        self.encoder = Encoder(c)
+        self.decoder = Decoder(c)
+        self.quant_conv = Conv2d(2 * c.z_channels, 2 * c.embed_dim, 1)
+        self.post_quant_conv = Conv2d(c.embed_dim, c.z_channels, 1)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The parameters' type."""
+        return self.quant_conv.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        return self.quant_conv.weight.device
+
+    @torch.no_grad()
+    def encode(self, pictures: Tensor) -> tuple[Posterior, tuple[Tensor, ...]]:
+        """Pictures one after the other: (N, 3, H, W) in [-1, 1] -> their posterior, and five features (N, C, h, w).
+
+        Raises:
+            ResourceError: There are values that are not numbers.
+        """
+        moments, features = [], []
+        for one in pictures.to(self.device, torch.float32).split(1):
+            h, maps = self.encoder(one)
+            moments.append(self.quant_conv(h))
+            features.append([each.to(self.dtype) for each in maps])
+        posterior = Posterior.of(torch.cat(moments))
+        result = tuple(torch.cat(maps) for maps in zip(*features, strict=True))
+        checks = {"encoder": torch.cat(moments), **{f"encoder.down.{i}": one for i, one in enumerate(result)}}
+        for name, values in checks.items():
+            if not bool(values.isfinite().all()):
+                raise ResourceError(
+                    f"first_stage_model.{name} gave values that are not numbers, in {_name(self.dtype)}.",
+                    hint="use --dtype float32, or animegen weights verify --all where that is what was used",
+                )
+        return posterior, result
+
+    def encode_keyframes(self, first: Tensor, last: Tensor, noise: Tensor) -> EncodedKeyframes:
+        """Encode the two keyframes of a clip.
+
+        The published pipeline encodes a clip of the first keyframe repeated and then the last one repeated, and uses
+        frame 0 and the last. Only those are encoded here; their noise is the same.
+
+        Args:
+            first, last: (3, H, W) in [-1, 1].
+            noise: Normal draws for all T frames, (T, 4, H/8, W/8), of which the first and the last are used.
+        """
+        posterior, features = self.encode(torch.stack((first, last)))
+        latents = SCALE_FACTOR * posterior.sample(torch.stack((noise[0], noise[-1])))
+        return EncodedKeyframes(latents, features)
+
+    def references(self, features: tuple[Tensor, ...]) -> References:
+        """What the decoder makes of the keyframes' features; once per clip, for all calls of `decode`."""
+        return References(tuple(self.decoder.attn_refinement), tuple(one.to(self.device) for one in features))
+
+    def decode(
+        self,
+        latents: Tensor,
+        references: References | None,
+        *,
+        chunking: Chunking = WHOLE,
+        second_pass: bool = True,
+        watch: Watch | None = None,
+    ) -> Tensor:
+        """Decode a clip: (T, 4, h, w), as the diffusion gives it, to (T, 3, 8h, 8w) float32, about -1 to 1, not cut.
+
+        Args:
+            latents: Scaled latents.
+            references: From `references`; None decodes without the keyframes.
+            chunking: Frames at once, and where the rest waits. Does not change the result.
+            second_pass: Decode once more without latents 1 and T - 2 and take the two frames in the middle from that,
+                as published. Without it decoding takes about half the time and the two frames differ a little.
+            watch: Called with what each layer of the first pass gives.
+        """
+        unscaled = latents.to(self.device, torch.float32) / SCALE_FACTOR
+        frames = Sweeps(self.decoder, references, chunking, watch).run(unscaled)
+        count = len(unscaled)
+        if second_pass and count >= 6:
+            rest = torch.cat((unscaled[:1], unscaled[2:-2], unscaled[-1:]))
+            middle = count // 2
+            frames[middle - 1 : middle + 1] = Sweeps(self.decoder, references, chunking).run(
+                rest, only=(middle - 2, middle)
+            )
+        return frames
+
+    def latent_size(self, height: int, width: int) -> tuple[int, int]:
+        """(h, w) of the latent of a picture."""
+        return height // DOWN, width // DOWN
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
