@@ -47,7 +47,7 @@ class Compiled:
             self._checked.add(key)
             plain = self.network(first, last, times, scale=scale, ensemble=ensemble)
             off = float((result.float() - plain.float()).abs().max())
-            if off > TOLERANCE[first.planes.dtype]:
+            if off > TOLERANCE[self.network.dtype]:
                 self._give_up(f"compiled it gives other frames (up to {off * 255:.0f} of 255 levels)")
                 return plain  # type: ignore[no-any-return]
         return result

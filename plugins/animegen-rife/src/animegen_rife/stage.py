@@ -137,7 +137,7 @@ class Rife:
         hints = ("leave rife.file out, and a published file is used: animegen weights fetch rife",) if own else (again,)
         network = read_network(self._path, asked=self.options.version, hints=hints)
         check_fits(self.options, network.architecture, network.architecture.name)
-        self._network = network.to(self._device, self._dtype)
+        self._network = network.to(self._device, self._dtype).fuse(pack=not self.options.compile)
         self._draw = Compiled(self._network, self.context.warn) if self.options.compile else self._network
         return self._network
 
@@ -176,7 +176,7 @@ class Rife:
                 return known.frame
         network = self._network
         assert network is not None
-        picture = padding.pad(to_tensor(image, self._device, self._dtype))
+        picture = padding.pad(to_tensor(image, self._device))
         self._known = [*self._known[-1:], _Known(image.copy(), network.encode(picture))]
         return self._known[-1].frame
 
