@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -101,7 +102,7 @@ def test_gaps_tile_the_film(drawings, policy, max_run, anchor):
     film = marked(drawings)
     found = list(gaps(film, policy, max_run, anchor))
     assert [time for gap in found for time in gap.times] == [mark.frame.time for mark in film]
-    for gap, follower in zip(found, found[1:], strict=False):
+    for gap, follower in pairwise(found):
         assert gap.last is follower.first
         assert gap.end == follower.start
         assert gap.start == gap.first.time < gap.end
