@@ -68,13 +68,17 @@ def join(
         raise UsageError(f"there are no segments to make {path} of.")
     pictures = Pictures(segments, end)
     coding = pictures.coding
+    said = warn or (lambda _: None)
+    if container == "mkv" and coding.codec == "ffv1" and coding.aspect != 1:
+        shape = f"{coding.aspect.numerator}:{coding.aspect.denominator}"
+        said(f"the pixels of {path} are {shape}, which PyAV cannot write for FFV1; players show it unstretched.")
     options = _OPTIONS[container] | _HOLD
     if container == "mp4":  # lengths are counted by it, which are milliseconds without it
         ticks = coding.tick.denominator
         options["movie_timescale"] = str(ticks if ticks <= _LONG_FILM else 90_000)
     with replacing(path) as beside:
         with (
-            Beside(reader, container, warn or (lambda _: None)) as others,
+            Beside(reader, container, said) as others,
             av.open(
                 f"file:{beside}", "w", format="matroska" if container == "mkv" else "mp4", options=options
             ) as output,

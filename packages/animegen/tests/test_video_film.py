@@ -1,0 +1,574 @@
+"""From a source over segments to one file: pictures, times, tags, sound, subtitles, and bounded memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from animegen.errors import InputError, StageError, UsageError
+from animegen.video import (
+    VideoReader,
+    clock,
+    container_for,
+    join,
+    read_segments,
+    read_timed_segments,
+    segment,
+    write_video,
+)
+from animegen.video.colour import Colour
+
+FILM = Fraction(24000, 1001)
+
+
+def drawn(count: int = 8, height: int = 48, width: int = 64, channels: int = 3) -> np.ndarray:
+    """A soft picture that moves two pixels a frame, with a disc of another speed."""
+    y, x = np.mgrid[:height, : width + 2 * count]
+    wide = np.stack([x * 2 % 256, y * 3 % 256, (x + y) % 256, 255 * x // x.max()], axis=2).astype(np.uint8)
+    frames = np.stack([wide[:, 2 * i : 2 * i + width, :channels] for i in range(count)])
+    for index in range(count):
+        frames[index, 10:20, (7 * index) % width : (7 * index) % width + 9, :3] = (255, 30, 10)
+    return frames
+
+
+def source(
+    path: Path,
+    images: np.ndarray,
+    stamps: list[int],
+    tick: Fraction,
+    *,
+    rate: Fraction = Fraction(24),
+    tags: dict[str, int] | None = None,
+    sounds: tuple[str, ...] = (),
+    texts: tuple[str, ...] = (),
+    font: bytes = b"",
+    late: Fraction = Fraction(0),
+) -> Path:
+    """A film: H.264 with pictures between pictures, two seconds of sound, subtitles, chapters and tags."""
+    with av.open(str(path), "w") as output:
+        output.metadata.update({"title": "My film", "comment": "of mine"})
+        stream: Any = output.add_stream("libx264", rate=rate, options={"bf": "3"}, time_base=tick)
+        stream.height, stream.width, stream.pix_fmt = *images.shape[1:3], "yuv420p"
+        stream.metadata["language"] = "jpn"
+        for name, value in (tags or {}).items():
+            setattr(stream.codec_context, name, value)
+        tracks: list[Any] = []
+        for index, name in enumerate(sounds):
+            tracks.append(output.add_stream(name, rate=48000))
+            tracks[-1].metadata.update({"language": ("jpn", "eng")[index], "title": f"sound {index}"})
+        words = [output.add_mux_stream(name, time_base=Fraction(1, 1000)) for name in texts]
+        if font:
+            output.add_attachment("font.ttf", "font/ttf", font)
+        second = Fraction(1, 1000)
+        output.set_chapters([
+            {"id": 1, "start": 0, "end": 1000, "time_base": second, "metadata": {"title": "One"}},
+            {"id": 2, "start": 1000, "end": 2000, "time_base": second, "metadata": {"title": "Two"}},
+        ])  # fmt: skip
+        for image, stamp in zip(images, stamps, strict=True):
+            frame: Any = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = stamp + round(late / tick), tick
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+        for track in tracks:
+            frames = [(np.sin(np.arange(k, k + 960) / 20) * 9000).astype(np.int16) for k in range(0, 96000, 960)]
+            for index, samples in enumerate(frames):
+                sound = av.AudioFrame.from_ndarray(np.stack([samples] * 2).T.reshape(1, -1), "s16", "stereo")
+                sound.sample_rate, sound.pts, sound.time_base = 48000, 960 * index, Fraction(1, 48000)
+                output.mux(track.encode(sound))
+            output.mux(track.encode(None))
+        for word, name in zip(words, texts, strict=True):
+            for start, text in ((500, "Hello"), (1400, "Good bye")):
+                line = text if name == "subrip" else f"{start},0,Default,,0,0,0,,{text}"
+                packet = av.Packet(line.encode())
+                packet.stream, packet.time_base = word, Fraction(1, 1000)
+                packet.pts = packet.dts = start
+                packet.duration, packet.is_keyframe = 400, True
+                output.mux(packet)
+    return path
+
+
+def segmented(
+    reader: VideoReader, folder: Path, codec: Any, each: int, **more: Any
+) -> tuple[list[Path], Any, list[Any]]:
+    """Segments of `each` frames, when the last ends, and the frames."""
+    folder.mkdir(exist_ok=True)
+    frames = list(reader.timed())
+    paths = []
+    for start in range(0, len(frames), each):
+        paths.append(folder / f"{start:06d}.nut")
+        alpha = reader.alpha and codec == "ffv1"
+        options = {"tick": clock(reader, 1), "aspect": reader.aspect} | more
+        with segment(paths[-1], reader.size, reader.fps, codec, reader.colour, alpha, **options) as put:
+            for frame in frames[start : start + each]:
+                put(frame.image(), frame.time)
+    last = frames[-1]
+    return paths, None if last.duration is None else last.time + last.duration, frames
+
+
+def packets(path: Path, kind: str, number: int = 0) -> list[tuple[bytes, Fraction]]:
+    """What a track holds, and when, in seconds from the first picture."""
+    with av.open(str(path)) as container:
+        first = next(container.decode(video=0))
+    with av.open(str(path)) as container:
+        found = [packet for packet in container.demux(getattr(container.streams, kind)[number]) if packet.size]
+    return [(bytes(packet), packet.pts * Fraction(packet.time_base) - first.pts * first.time_base) for packet in found]
+
+
+ASS = """[V4+ Styles]
+Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, \
+StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding
+Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,0
+[Events]
+Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
+"""
+EVEN = list(range(48))
+UNEVEN = [0, 1, 3, 4, 8, 9, 10, 15, 16, 22, 23, 24, 30, 31, 40, 41, 42, 50]
+
+
+# --- pictures and times -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("each", [1, 5, 7, 48])
+@pytest.mark.parametrize("codec", ["h264", "ffv1"])
+def test_frames_and_times_come_through_any_cut_into_segments(tmp_path: Path, codec: str, each: int):
+    path = source(tmp_path / "a.mp4", drawn(48), EVEN, 1 / FILM, rate=FILM)
+    reader = VideoReader(path)
+    parts, end, frames = segmented(reader, tmp_path / "parts", codec, each)
+    kind: Any = "mp4" if codec == "h264" else "mkv"
+    out = tmp_path / f"out.{kind}"
+    join(out, parts, reader, container=kind, end=end, even=reader.variable is False)
+    with VideoReader(out) as found:
+        assert (found.fps, found.size) == (FILM, (64, 48))
+        result = list(found.timed())
+        assert [frame.time for frame in result] == [frame.time for frame in frames]
+        assert result[-1].duration == 1 / FILM
+        if codec == "ffv1":
+            assert all(np.array_equal(a.image(), b.image()) for a, b in zip(frames, result, strict=True))
+        else:
+            error = [np.abs(a.image().astype(int) - b.image()).mean() for a, b in zip(frames, result, strict=True)]
+            assert max(error) < 6
+    with av.open(str(out)) as container:
+        coded = [packet for packet in container.demux(video=0) if packet.size]
+        decoded = [packet.dts for packet in coded if packet.dts is not None]
+        assert all(before < after for before, after in pairwise(decoded))
+        assert all(packet.dts <= packet.pts for packet in coded if packet.dts is not None)
+        if codec == "h264" and each == 48:
+            assert [packet.pts for packet in coded] != sorted(packet.pts for packet in coded)
+        assert container.duration is not None
+        assert abs(Fraction(container.duration, 1_000_000) - 48 / FILM) <= Fraction(1, 1000)
+
+
+@pytest.mark.parametrize("kind", ["mp4", "mkv"])
+@pytest.mark.parametrize("codec", ["h264", "ffv1"])
+def test_a_varying_rate_comes_through(tmp_path: Path, codec: str, kind: Any):
+    if (codec, kind) == ("ffv1", "mp4"):
+        pytest.skip("FFV1 goes to Matroska")
+    path = source(tmp_path / "a.mp4", drawn(18), UNEVEN, Fraction(1, 30), rate=Fraction(30))
+    reader = VideoReader(path)
+    parts, end, frames = segmented(reader, tmp_path / "parts", codec, 5)
+    join(tmp_path / f"out.{kind}", parts, reader, container=kind, end=end, even=False)
+    exact = [Fraction(stamp, 30) for stamp in UNEVEN]
+    assert [frame.time for frame in frames] == exact
+    with VideoReader(tmp_path / f"out.{kind}") as found:
+        result = list(found.timed())
+        if kind == "mp4":
+            assert [frame.time for frame in result] == exact
+        else:  # which counts milliseconds
+            assert max(abs(frame.time - time) for frame, time in zip(result, exact, strict=True)) <= Fraction(1, 2000)
+        assert abs(result[-1].duration - frames[-1].duration) <= Fraction(1, 1000)
+        assert found.variable is True
+
+
+def test_times_between_the_frames_are_exact_in_mp4(tmp_path: Path):
+    path = source(
+        tmp_path / "a.mkv", drawn(12), [round(1000 * i / FILM) for i in range(12)], Fraction(1, 1000), rate=FILM
+    )
+    reader = VideoReader(path)
+    tick = clock(reader, 5)
+    wanted = [frame.time + step / (5 * FILM) for frame in reader.timed() for step in range(5)]
+    with segment(tmp_path / "a.nut", (64, 48), 5 * FILM, "h264", tick=tick) as put:
+        for image, time in zip(drawn(60), wanted, strict=True):
+            put(image, time)
+    join(tmp_path / "out.mp4", [tmp_path / "a.nut"], reader, container="mp4")
+    found = VideoReader(tmp_path / "out.mp4")
+    assert [frame.time for frame in found.timed()] == wanted
+    assert found.fps == 5 * FILM
+
+
+def test_equal_frames_give_equal_bytes(tmp_path: Path):
+    reader = VideoReader(source(tmp_path / "a.mp4", drawn(48), EVEN, 1 / FILM, rate=FILM, sounds=("aac",)))
+    for codec, kind in (("h264", "mp4"), ("ffv1", "mkv")):
+        made = []
+        for turn in range(2):
+            parts, end, _ = segmented(reader, tmp_path / f"{codec}{turn}", codec, 20)
+            join(tmp_path / f"out{turn}", parts, reader, container=kind, end=end)  # type: ignore[arg-type]
+            made.append([part.read_bytes() for part in parts] + [(tmp_path / f"out{turn}").read_bytes()])
+        assert made[0] == made[1]
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (47, 63), (48, 1), (33, 64)])
+def test_odd_sizes(tmp_path: Path, height: int, width: int):
+    images = drawn(6, height, width)
+    write_video(tmp_path / "a.mkv", images, Fraction(8))
+    reader = VideoReader(tmp_path / "a.mkv")
+    for codec in ("ffv1", "h264"):
+        parts, _, _ = segmented(reader, tmp_path / codec, codec, 4)
+        result = list(read_segments(parts))
+        assert all(image.shape == (height, width, 3) for image in result)
+        if codec == "ffv1":
+            assert np.array_equal(np.stack(result), images)
+    join(tmp_path / "out.mp4", parts, reader, container="mp4")
+    assert VideoReader(tmp_path / "out.mp4").size == (width + width % 2, height + height % 2)
+
+
+def test_alpha_comes_through_and_mp4_refuses_it(tmp_path: Path):
+    images = drawn(6, channels=4)
+    write_video(tmp_path / "a.mkv", images, Fraction(8))
+    reader = VideoReader(tmp_path / "a.mkv")
+    parts, end, _ = segmented(reader, tmp_path / "parts", "ffv1", 4)
+    join(tmp_path / "out.mkv", parts, reader, container="mkv", end=end)
+    result = list(VideoReader(tmp_path / "out.mkv").timed())
+    assert np.array_equal(np.stack([frame.image() for frame in result]), images)
+    assert [time for _, time in read_timed_segments(parts)] == [Fraction(index, 8) for index in range(6)]
+    for suffix, quality in ((".webp", 100), (".apng", 90), ("", 90)):
+        write_video(tmp_path / f"b{suffix}", read_segments(parts), Fraction(8), quality=quality)
+        frames = [frame.image() for frame in VideoReader(tmp_path / f"b{suffix}", fps=Fraction(8)).timed()]
+        seen = images[..., 3] > 0  # colours of what is not seen may be dropped
+        assert np.array_equal(np.stack(frames)[..., 3], images[..., 3])
+        assert np.array_equal(np.stack(frames)[seen], images[seen])
+    said: list[str] = []
+    write_video(tmp_path / "b.gif", read_segments(parts), Fraction(8), warn=said.append)
+    assert "laid on white" in said[0]
+    with pytest.raises(UsageError, match="cannot hold alpha") as caught:
+        write_video(tmp_path / "b.mp4", images, Fraction(8))
+    assert ".mkv" in caught.value.hints[0]
+    with (
+        pytest.raises(UsageError, match="cannot hold alpha"),
+        segment(tmp_path / "b.nut", (64, 48), Fraction(8), "h264", alpha=True),
+    ):
+        pass
+    with pytest.raises(UsageError, match="cannot hold alpha"):
+        container_for("mp4", reader)
+
+
+def test_webp_that_is_transparent_all_around_says_so(tmp_path: Path):
+    images = drawn(3, channels=4)
+    images[..., 3] = 255
+    images[:, :, :30] = 0
+    write_video(tmp_path / "a.webp", images, Fraction(8), quality=100)
+    frames = [frame.image() for frame in VideoReader(tmp_path / "a.webp").timed()]
+    assert np.array_equal(np.stack(frames), images)
+
+
+# --- colours ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("colour", "named"),
+    [
+        (Colour(1, 1, 1), True),
+        (Colour(6, 6, 6), True),
+        (Colour(5, 5, 6, full_range=True), True),
+        (Colour(9, 9, 14), True),
+        (Colour(9, 9, 16), True),
+        (Colour(6, 2, 2, named=False), False),
+    ],
+)
+def test_colours_are_coded_and_named_as_in_the_source(tmp_path: Path, colour: Colour, named: bool):
+    flat = [(200, 60, 20), (20, 200, 90), (13, 30, 180), (250, 250, 250)]
+    write_video(tmp_path / "a.mkv", drawn(2), Fraction(8))
+    with segment(tmp_path / "a.nut", (64, 48), Fraction(8), "h264", colour) as put:
+        for index, value in enumerate(flat):
+            put(np.full((48, 64, 3), value, np.uint8), Fraction(index, 8))
+    for kind in ("mp4", "mkv"):
+        out = tmp_path / f"out.{kind}"
+        join(out, [tmp_path / "a.nut"], VideoReader(tmp_path / "a.mkv"), container=kind)  # type: ignore[arg-type]
+        with av.open(str(out)) as container:
+            context = container.streams.video[0].codec_context
+            assert context.colorspace == (colour.matrix if named else 2)
+            assert (context.color_primaries, context.color_trc) == (colour.primaries, colour.transfer)
+        found = VideoReader(out, warn=lambda _: None)
+        assert found.colour == colour
+        for frame, value in zip(found.timed(), flat, strict=True):
+            assert np.abs(frame.image().astype(int) - value).max() <= 5
+
+
+def test_lossless_rgb_names_primaries_and_transfer(tmp_path: Path):
+    write_video(tmp_path / "a.mkv", drawn(2), Fraction(8))
+    with segment(tmp_path / "a.nut", (64, 48), Fraction(8), "ffv1", Colour(9, 9, 16)) as put:
+        for index, image in enumerate(drawn(2)):
+            put(image, Fraction(index, 8))
+    join(tmp_path / "out.mkv", [tmp_path / "a.nut"], VideoReader(tmp_path / "a.mkv"), container="mkv")
+    with av.open(str(tmp_path / "out.mkv")) as container:
+        context = container.streams.video[0].codec_context
+        assert (context.colorspace, context.color_primaries, context.color_trc) == (0, 9, 16)
+
+
+@pytest.mark.parametrize(("codec", "kind"), [("h264", "mp4"), ("h264", "mkv"), ("ffv1", "mkv")])
+def test_pixels_that_are_not_square_stay_so_or_it_is_said(tmp_path: Path, codec: str, kind: Any):
+    write_video(tmp_path / "a.mkv", drawn(4), Fraction(8))
+    reader = VideoReader(tmp_path / "a.mkv")
+    parts, _, _ = segmented(reader, tmp_path / "parts", codec, 4, aspect=Fraction(4, 3))
+    said: list[str] = []
+    join(tmp_path / f"out.{kind}", parts, reader, container=kind, warn=said.append)
+    if codec == "ffv1":
+        assert "4:3" in said[0]
+    else:
+        assert not said
+        assert VideoReader(tmp_path / f"out.{kind}").aspect == Fraction(4, 3)
+
+
+# --- what stands beside the pictures ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("late", [Fraction(0), Fraction(1, 4)])
+def test_sound_subtitles_chapters_tags_and_fonts_come_along(tmp_path: Path, late: Fraction):
+    font = bytes(range(256)) * 9
+    path = source(
+        tmp_path / "a.mkv", drawn(48), [round(1000 * index / FILM) for index in range(48)], Fraction(1, 1000),
+        rate=FILM, sounds=("aac", "libopus"), texts=("subrip", "ass"), font=font, late=late,
+    )  # fmt: skip
+    reader = VideoReader(path)
+    assert [(track.kind, track.codec, track.language) for track in reader.tracks] == [
+        ("audio", "aac", "jpn"), ("audio", "opus", "eng"), ("subtitle", "subrip", ""), ("subtitle", "ass", ""),
+        ("attachment", "font/ttf", ""),
+    ]  # fmt: skip
+    suffix, notes = container_for("mp4", reader)
+    assert suffix == ".mkv"
+    assert "subrip" in notes[0]
+    for codec in ("h264", "ffv1"):
+        parts, end, _ = segmented(reader, tmp_path / codec, codec, 20)
+        out = tmp_path / f"{codec}.mkv"
+        said: list[str] = []
+        join(out, parts, reader, container="mkv", comment="made", end=end, even=True, warn=said.append)
+        assert not said
+        for kind, number in (("audio", 0), ("audio", 1), ("subtitles", 0), ("subtitles", 1)):
+            before, after = packets(path, kind, number), packets(out, kind, number)
+            assert [data for data, _ in before] == [data for data, _ in after]
+            assert max(abs(a - b) for (_, a), (_, b) in zip(before, after, strict=True)) <= Fraction(1, 1000)
+        with av.open(str(out)) as container, av.open(str(path)) as original:
+            tags = {key.lower(): value for key, value in container.metadata.items()}
+            assert (tags["title"], tags["comment"]) == ("My film", "made")
+            assert [stream.language for stream in container.streams.audio] == ["jpn", "eng"]
+            assert container.streams.audio[1].metadata["title"] == "sound 1"
+            assert container.streams.video[0].language == "jpn"
+            assert container.streams.attachments[0].data == font
+            begun = [chapter["start"] * chapter["time_base"] for chapter in container.chapters()]
+            assert len(begun) == 2
+            first = next(container.decode(video=0))
+            lead = first.pts * first.time_base
+            assert abs(begun[1] - (1 - reader.start + lead)) <= Fraction(1, 1000)
+            assert abs(container.duration - original.duration) <= 60_000
+
+
+def test_mp4_keeps_sound_and_its_own_subtitles_and_mkv_turns_them_to_text(tmp_path: Path):
+    path = source(tmp_path / "a.mp4", drawn(48), EVEN, 1 / FILM, rate=FILM, sounds=("aac",))
+    both = tmp_path / "b.mp4"
+    with av.open(str(path)) as taken, av.open(str(both), "w") as output:
+        streams = {stream.index: output.add_stream_from_template(stream) for stream in taken.streams}
+        word: Any = output.add_stream("mov_text", time_base=Fraction(1, 1000))
+        word.codec_context.subtitle_header = ASS.encode()
+        for packet in taken.demux():
+            if packet.size:
+                packet.stream = streams[packet.stream_index]
+                output.mux(packet)
+        for start, text in ((0, ""), (500, "Hello"), (900, ""), (1400, "Gute Nacht, だれか"), (1800, "")):
+            packet = av.Packet(len(text.encode()).to_bytes(2, "big") + text.encode())
+            packet.stream, packet.time_base = word, Fraction(1, 1000)
+            packet.pts = packet.dts = start
+            packet.duration, packet.is_keyframe = 400, True
+            output.mux(packet)
+    reader = VideoReader(both)
+    assert [track.codec for track in reader.tracks] == ["aac", "mov_text"]
+    assert container_for("mp4", reader) == (".mp4", ())
+    parts, end, _ = segmented(reader, tmp_path / "h", "h264", 20)
+    join(tmp_path / "out.mp4", parts, reader, container="mp4", end=end)
+    for kind in ("audio", "subtitles"):
+        before, after = packets(both, kind), packets(tmp_path / "out.mp4", kind)
+        assert [data for data, _ in before] == [data for data, _ in after]
+        assert max(abs(a - b) for (_, a), (_, b) in zip(before, after, strict=True)) <= Fraction(1, 1000)
+    parts, end, _ = segmented(reader, tmp_path / "f", "ffv1", 20)
+    join(tmp_path / "out.mkv", parts, reader, container="mkv", end=end)
+    words = packets(tmp_path / "out.mkv", "subtitles")
+    assert [data.decode() for data, _ in words] == ["Hello", "Gute Nacht, だれか"]
+    assert [round(float(time), 2) for _, time in words] == [0.5, 1.4]
+
+
+def test_a_track_that_does_not_fit_is_named(tmp_path: Path):
+    path = source(tmp_path / "a.mkv", drawn(8), list(range(0, 320, 40)), Fraction(1, 1000), texts=("subrip",))
+    reader = VideoReader(path)
+    parts, _, _ = segmented(reader, tmp_path / "h", "h264", 20)
+    said: list[str] = []
+    join(tmp_path / "out.mp4", parts, reader, container="mp4", warn=said.append)
+    assert said == ["subtitle track 1 (subrip) is left out."]
+    assert container_for("frames", reader) == ("", ("a folder of frames cannot hold subtitle track 1 (subrip).",))
+    with pytest.raises(UsageError, match="no format 'avi'"):
+        container_for("avi", reader)
+
+
+def test_folders_and_animations_have_nothing_beside(tmp_path: Path):
+    write_video(tmp_path / "a.gif", drawn(6), Fraction(10))
+    reader = VideoReader(tmp_path / "a.gif")
+    parts, end, frames = segmented(reader, tmp_path / "parts", "h264", 4)
+    join(tmp_path / "out.mp4", parts, reader, container="mp4", end=end)
+    assert [frame.time for frame in VideoReader(tmp_path / "out.mp4").timed()] == [frame.time for frame in frames]
+
+
+# --- what is refused ----------------------------------------------------------------------------------------
+
+
+def test_a_segment_is_whole_or_absent(tmp_path: Path):
+    path = tmp_path / "a.nut"
+    with pytest.raises(StageError, match="not after"), segment(path, (64, 48), Fraction(8), "ffv1") as put:
+        put(drawn(1)[0], Fraction(1, 8))
+        put(drawn(1)[0], Fraction(1, 8))
+    with pytest.raises(StageError, match="a frame is"), segment(path, (64, 50), Fraction(8), "ffv1") as put:
+        put(drawn(1)[0], Fraction(0))
+    with pytest.raises(UsageError, match="no frames"), segment(path, (64, 50), Fraction(8), "ffv1"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_broken_absent_and_foreign_segments_are_input_errors(tmp_path: Path):
+    write_video(tmp_path / "a.mkv", drawn(8), Fraction(8))
+    reader = VideoReader(tmp_path / "a.mkv")
+    parts, _, _ = segmented(reader, tmp_path / "parts", "ffv1", 4)
+    other, _, _ = segmented(reader, tmp_path / "other", "h264", 8)
+    text = tmp_path / "text.nut"
+    text.write_text("not a segment")
+    for wrong in (
+        [parts[0], tmp_path / "absent.nut"],
+        [text],
+        [parts[0], other[0]],
+        [parts[1], parts[0]],
+        [parts[0]] * 2,
+    ):
+        with pytest.raises(InputError) as caught:
+            join(tmp_path / "out.mkv", wrong, reader, container="mkv")
+        assert "delete" in caught.value.hints[0]
+    with pytest.raises(UsageError, match="no segments"):
+        join(tmp_path / "out.mkv", [], reader, container="mkv")
+    assert not (tmp_path / "out.mkv").exists()
+
+
+def test_a_full_disk_is_a_resource_error(tmp_path: Path):
+    code = f"""
+import resource, signal, numpy as np
+from fractions import Fraction
+from pathlib import Path
+from animegen.errors import ResourceError
+from animegen.video import VideoReader, join, segment, write_video
+folder = Path({str(tmp_path)!r})
+frames = np.random.default_rng(0).integers(0, 256, (6, 96, 96, 3), dtype=np.uint8)
+def make(name):
+    with segment(folder / name, (96, 96), Fraction(8), "ffv1") as put:
+        for index, frame in enumerate(frames):
+            put(frame, Fraction(index, 8))
+write_video(folder / "a.mkv", frames, Fraction(8))
+make("a.nut")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+reader = VideoReader(folder / "a.mkv")
+for work in (
+    lambda: make("b.nut"),
+    lambda: join(folder / "out.mkv", [folder / "a.nut"], reader, container="mkv"),
+):
+    try:
+        work()
+    except ResourceError as error:
+        print("refused")
+print(sorted(entry.name for entry in folder.iterdir()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["refused", "refused", "['a.mkv', 'a.nut']"]
+    assert done.stderr == ""
+
+
+def test_nothing_is_said_on_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+    path = source(tmp_path / "a.mp4", drawn(12), EVEN[:12], 1 / FILM, rate=FILM, sounds=("aac",))
+    reader = VideoReader(path)
+    for codec, kind in (("h264", "mp4"), ("ffv1", "mkv")):
+        parts, _, _ = segmented(reader, tmp_path / codec, codec, 5)
+        join(tmp_path / f"out.{kind}", parts, reader, container=kind)  # type: ignore[arg-type]
+        list(VideoReader(tmp_path / f"out.{kind}").timed())
+    assert capfd.readouterr() == ("", "")
+
+
+# --- slow ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_with_the_film(tmp_path: Path):
+    code = f"""
+import resource, sys
+from fractions import Fraction
+from pathlib import Path
+import av, numpy as np
+from animegen.video import VideoReader, join, segment, clock
+count = int(sys.argv[1])
+folder = Path({str(tmp_path)!r}) / str(count)
+folder.mkdir()
+with av.open(str(folder / "a.mkv"), "w") as output:
+    stream = output.add_stream("libx264", rate=24, options={{"preset": "ultrafast"}})
+    stream.width, stream.height = 64, 48
+    sound = output.add_stream("aac", rate=48000)
+    for index in range(count):
+        image = np.full((48, 64, 3), index % 256, np.uint8)
+        output.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        noise = np.zeros((1, 4000), np.int16)
+        frame = av.AudioFrame.from_ndarray(noise, "s16", "stereo")
+        frame.sample_rate, frame.pts, frame.time_base = 48000, 2000 * index, Fraction(1, 48000)
+        output.mux(sound.encode(frame))
+    output.mux(stream.encode(None)); output.mux(sound.encode(None))
+reader = VideoReader(folder / "a.mkv")
+paths, frames = [], reader.timed()
+frame = next(frames, None)
+while frame is not None:
+    paths.append(folder / f"{{len(paths):06d}}.nut")
+    with segment(paths[-1], reader.size, reader.fps, "h264", reader.colour, tick=clock(reader, 1)) as put:
+        for _ in range(100):
+            frame.luma()
+            put(frame.image(), frame.time)
+            frame = next(frames, None)
+            if frame is None:
+                break
+join(folder / "out.mp4", paths, reader, container="mp4", even=True)
+found = VideoReader(folder / "out.mp4")
+assert found.frames == count, found.frames
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    used = [
+        int(subprocess.run([sys.executable, "-c", code, str(count)], capture_output=True, text=True, check=True).stdout)
+        for count in (200, 10_000)
+    ]
+    print(f"peak memory: 200 frames {used[0] / 1024:.0f} MiB, 10,000 frames {used[1] / 1024:.0f} MiB")
+    assert used[1] < used[0] * 1.15
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_real_clips_come_through(real_data: Path, tmp_path: Path):
+    for name, count, fps in (
+        ("synfig_eye_look", 26, 24), ("drascula_castle_pan_4x3", 33, 12), ("drascula_hall_4x3", 61, 12),
+        ("drascula_bat_4x3", 15, 12), ("bigbuckbunny_rise", 60, 25),
+    ):  # fmt: skip
+        reader = VideoReader(real_data / "clips" / f"{name}.mp4")
+        for codec, kind in (("h264", "mp4"), ("ffv1", "mkv")):
+            parts, end, frames = segmented(reader, tmp_path / f"{name}.{codec}", codec, 11)
+            out = tmp_path / f"{name}.{kind}"
+            join(out, parts, reader, container=kind, end=end, even=True)  # type: ignore[arg-type]
+            with VideoReader(out) as found:
+                result = list(found.timed())
+                assert (len(result), found.fps, found.size) == (count, fps, reader.size)
+                assert [frame.time for frame in result] == [Fraction(index, fps) for index in range(count)]
+                assert result[-1].duration == Fraction(1, fps)
+                if codec == "ffv1":
+                    assert all(np.array_equal(a.image(), b.image()) for a, b in zip(frames, result, strict=True))
