@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import pickle
 import struct
 import zipfile
 from pathlib import Path
@@ -68,6 +69,7 @@ PAGE = b"<!DOCTYPE html>\n<html><head><title>Google Drive - Virus scan warning</
         (b"7z\xbc\xaf\x27\x1c", "7z archive"),
         (b"\x89PNG\r\n\x1a\n", "it is a picture"),
         (bytes(5000), "starts with 4096 zero bytes"),
+        (pickle.dumps({"a": [1, 2]}, 2), "is a pickle, but torch.save did not write it"),
         (b"\x01\x02\x03\xff", "starts with the bytes 01 02 03 ff"),
         (struct.pack("<Q", 1 << 60) + b"{}", "no file of parameters"),
         (struct.pack("<Q", 6) + b"{oops}", "its table cannot be read"),

@@ -89,10 +89,16 @@ def read_file(
                 ),
             ) from None
         raise InputError(f"{path} cannot be read as parameters: {_line(error)}.", hint=hints) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, OSError, AttributeError) as error:
-        raise InputError(
-            f"{path} ({gib(path.stat().st_size)}) is damaged or cut off: {_line(error)}.", hint=hints
-        ) from error
+    except RuntimeError as error:
+        if "magic number" in str(error):
+            raise InputError(f"{path} is a pickle, but torch.save did not write it.", hint=hints) from None
+        raise _damaged(path, error, hints) from error
+    except (EOFError, ValueError, KeyError, IndexError, OSError, AttributeError) as error:
+        raise _damaged(path, error, hints) from error
+
+
+def _damaged(path: Path, error: Exception, hints: Sequence[str]) -> InputError:
+    return InputError(f"{path} ({gib(path.stat().st_size)}) is damaged or cut off: {_line(error)}.", hint=hints)
 
 
 def python_objects(path: Path, kind: Format) -> list[str]:

@@ -78,8 +78,8 @@ class AllPairs:
             points: (N, 2, H, W), (x, y) in pixels of the features.
 
         Returns:
-            (N, levels (2 radius + 1)², H, W), bilinear, zeros outside. Within a level the slower index moves x: the
-            transposition that RAFT's weights have been trained with.
+            (N, levels (2 radius + 1)², H, W), channels last in memory; bilinear, zeros outside. Within a level the
+            slower index moves x: the transposition that RAFT's weights have been trained with.
         """
         N, H, W = self._shape
         if points.shape != (N, 2, H, W):
@@ -91,7 +91,7 @@ class AllPairs:
             volumes = self._kept if self._kept is not None else self._volumes(start, end)
             windows = [self._window(volume, at[:, start:end] / 2**level) for level, volume in enumerate(volumes)]
             parts.append(torch.cat(windows, 2))
-        return torch.cat(parts, 1).transpose(1, 2).reshape(N, -1, H, W)
+        return torch.cat(parts, 1).view(N, H, W, -1).permute(0, 3, 1, 2)
 
     def _volumes(self, start: int, end: int) -> list[Tensor]:
         """For the pixels from `start` to `end`, each level as (N, pixels, h, w)."""
@@ -107,7 +107,8 @@ class AllPairs:
         far = self.radius + 2
         at = at.nan_to_num(-far).clamp(-far, max(h, w) + far).reshape(N * P, 1, 1, 2)
         # Half-pixel centres instead of RAFT's corners: the same points, and a level of one pixel has a scale as well.
-        grid = (at + offsets + 0.5) * at.new_tensor((2 / w, 2 / h)) - 1
+        scale = at.new_tensor((2 / w, 2 / h))
+        grid = ((at + 0.5) * scale - 1) + offsets * scale
         window = grid_sample(volume.reshape(N * P, 1, h, w), grid, padding_mode="zeros", align_corners=False)
         return window.view(N, P, -1)
 
