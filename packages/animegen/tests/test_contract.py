@@ -237,6 +237,50 @@ def test_a_sequence_gives_what_pair_by_pair_gives(off: int, level: str) -> None:
     assert levels(check_stage(stage_of("interpolator", blend, made=made)))["sequence"] == level
 
 
+def _three_channels(first: Any, last: Any, times: Any, **_: Any) -> Any:
+    return blend(first, last, times)[..., :3]
+
+
+def _see_through(first: Any, last: Any, times: Any, **_: Any) -> Any:
+    frames = blend(first, last, times)
+    frames[..., 3:] //= 2
+    return frames
+
+
+def _alpha_stays(first: Any, last: Any, times: Any, **_: Any) -> Any:
+    frames = blend(first, last, times)
+    frames[..., 3:] = first[..., 3:]
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("call", "check", "level", "words"),
+    [
+        (blend, "alpha", "ok", "what is opaque stays opaque"),
+        (_three_channels, "alpha", "error", "(3, 37, 53, 3) uint8; expected (3, 37, 53, 4)"),
+        (_see_through, "alpha", "error", "two opaque pictures give alpha 127 of 255"),
+        (_alpha_stays, "alpha moves", "warning", "end up to"),
+    ],
+)
+def test_alpha_is_tried_where_the_record_says_that_it_is_carried(
+    call: Callable[..., Any], check: str, level: str, words: str
+) -> None:
+    findings = check_stage(stage_of("interpolator", call, carries_alpha=True))
+    assert [finding.level for finding in findings if finding.check == check] == [level]
+    assert words in next(finding.message for finding in findings if finding.check == check)
+    assert "alpha" not in levels(check_stage(stage_of("interpolator", blend)))
+
+
+def test_a_sequence_is_tried_with_alpha_too() -> None:
+    class Colours(Sequence):
+        def sequence(self, images: Any, times: Any) -> Any:
+            return super().sequence((image[..., :3] for image in images), times)
+
+    found = errors(check_stage(stage_of("interpolator", blend, made=Colours, carries_alpha=True)))
+    assert "expected (1, 37, 53, 4)" in found["sequence"]
+    assert not errors(check_stage(stage_of("interpolator", blend, made=Sequence, carries_alpha=True)))
+
+
 def test_closing_twice_is_tried_and_told() -> None:
     class Once(Sequence):
         def close(self) -> None:

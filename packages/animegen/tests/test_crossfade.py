@@ -32,3 +32,9 @@ def test_every_frame_is_the_weighted_mean(size):
 def test_no_times_no_frames():
     image = np.zeros((4, 5, 3), np.uint8)
     assert dissolve(image, image, []).shape == (0, 4, 5, 3)
+
+
+def test_alpha_is_mixed_like_a_colour():
+    first, last = np.random.default_rng(1).integers(0, 256, (2, 9, 11, 4), dtype=np.uint8)
+    (frame,) = dissolve(first, last, [0.25])
+    assert np.abs(frame - (first * 0.75 + last * 0.25)).max() <= 0.5 + 1e-6

@@ -230,3 +230,36 @@ def test_one_stage_draws_pair_after_pair():
     np.testing.assert_array_equal(
         stage(one[0], two[1], (0.5,)), between(one[0], two[1])[0]
     )  # only one of the two changes
+
+
+def ring(x, height=180, width=320):
+    """A coloured ring on nothing, (height, width, 4) uint8, premultiplied."""
+    alpha = np.zeros((height, width), np.uint8)
+    cv2.circle(alpha, (x, height // 2), 40, 255, 14, cv2.LINE_AA)
+    colours = texture(height, width, 3, 6.0)
+    shifted = np.roll(colours, x, axis=1)
+    return np.dstack([(shifted * (alpha[..., None] / 255)).round().astype(np.uint8), alpha])
+
+
+def test_alpha_goes_with_the_colours():
+    first, truth, last = ring(120), ring(140), ring(160)
+    frames, warnings = between(first, last)
+    assert frames.shape == (1, 180, 320, 4)
+    assert not warnings
+    apart = np.abs(frames[0, ..., 3].astype(int) - truth[..., 3])
+    assert apart.mean() < 0.15 * np.abs(first[..., 3].astype(int) - truth[..., 3]).mean()
+    assert (
+        psnr(frames[0, ..., :3], truth[..., :3])
+        > psnr(cv2.addWeighted(first, 0.5, last, 0.5, 0)[..., :3], truth[..., :3]) + 6
+    )
+
+
+def test_the_motion_of_an_opaque_picture_is_that_of_its_colours():
+    first, last = texture(120, 160), np.roll(texture(120, 160), 5, axis=1)
+    solid = np.full((120, 160, 1), 255, np.uint8)
+    plain, _ = between(first, last, (0.25, 0.5))
+    opaque, _ = between(np.dstack([first, solid]), np.dstack([last, solid]), (0.25, 0.5))
+    assert (opaque[..., 3] == 255).all()
+    apart = np.abs(opaque[..., :3].astype(int) - plain)
+    assert apart[:, 8:-8, 8:-8].max() <= 1
+    assert apart.max() <= 12  # at the rim, where neither picture is sure

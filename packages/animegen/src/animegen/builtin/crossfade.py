@@ -22,7 +22,10 @@ class Crossfade:
         del options, context
 
     def __call__(self, first: Image, last: Image, times: Sequence[float], *, prompt: str = "", seed: int = 0) -> Frames:
-        """One frame for each of `times`: (len(times), H, W, 3) uint8 RGB. `prompt` and `seed` change nothing."""
+        """One frame for each of `times`: (len(times), H, W, 3) uint8 RGB. `prompt` and `seed` change nothing.
+
+        Premultiplied RGBA, (H, W, 4), is mixed in the same way.
+        """
         frames = np.empty((len(times), *first.shape), np.uint8)
         for frame, time in zip(frames, times, strict=True):
             cv2.addWeighted(first, 1 - time, last, time, 0, dst=frame)

@@ -32,7 +32,10 @@ class Flow:
         self._kept: Scene | None = None
 
     def __call__(self, first: Image, last: Image, times: Sequence[float], *, prompt: str = "", seed: int = 0) -> Frames:
-        """One frame for each of `times`: (len(times), H, W, 3) uint8 RGB. `prompt` and `seed` change nothing."""
+        """One frame for each of `times`: (len(times), H, W, 3) uint8 RGB. `prompt` and `seed` change nothing.
+
+        Of premultiplied RGBA, (H, W, 4), the colours are followed and alpha goes with them.
+        """
         frames = np.empty((len(times), *first.shape), np.uint8)
         scene = self._scene(first, last) if any(0 < time < 1 for time in times) else None
         for index, time in enumerate(times):
@@ -50,7 +53,7 @@ class Flow:
         """The motion between two images, found once however many times are asked for, in however many calls."""
         scene = self._kept
         if scene is None or not (_same(scene.first, first) and _same(scene.last, last)):
-            motion = estimate(first, last, self.options.lines)
+            motion = estimate(_colours(first), _colours(last), self.options.lines)
             scene = self._kept = Scene(first, last, motion, self.options.crossover, self.options.least_found)
         if scene.motion is None:
             self.context.warn(
@@ -64,11 +67,15 @@ def _same(one: Image, other: Image) -> bool:
     return one is other or np.array_equal(one, other)
 
 
+def _colours(image: Image) -> Image:
+    return image if image.shape[2] == 3 else np.ascontiguousarray(image[..., :3])
+
+
 class Scene:
     """Two images and the motion between them, ready to be drawn at any time between.
 
     Args:
-        first, last: (H, W, 3) uint8 RGB.
+        first, last: (H, W, 3) uint8 RGB, or (H, W, 4) with alpha.
         motion: Motion between them.
         crossover: Part of the time, around the middle, in which the picture changes over from the first image
             to the last.
@@ -100,12 +107,15 @@ class Scene:
         ]
 
     def render(self, time: float, frame: Image) -> None:
-        """Draw the picture at `time` in (0, 1) into `frame` (H, W, 3)."""
+        """Draw the picture at `time` in (0, 1) into `frame`, which is of their shape."""
         if self.motion is None:
             cv2.addWeighted(self.first, 1 - time, self.last, time, 0, dst=frame)
             return
         motion = self._motion_at(time)
         weights = self._weights(motion, time)
+        if frame.shape[2] == 4:  # what is opaque in both stays wholly so where neither is sure, too
+            total = weights[0] + weights[1]
+            weights = weights[0] / total, weights[1] / total
         height, width = frame.shape[:2]
         full = resize(motion * self.scale, height, width)
         warped = [

@@ -128,11 +128,13 @@ def animegen_interpolators() -> list[InterpolatorSpec]:
             "animegen.builtin.flow:Flow",
             "Moves both images along the optical flow between them; dissolves what has no counterpart.",
             FlowOptions,
+            carries_alpha=True,
         ),
         InterpolatorSpec(
             "crossfade",
             "animegen.builtin.crossfade:Crossfade",
             "Dissolves one image into the other: the baseline that others must beat.",
+            carries_alpha=True,
         ),
     ]
 

@@ -161,6 +161,8 @@ def interpolator(probe: Probe, stage: Any) -> None:
         draw(times, picture(*small), picture(*small, shift=0.2))
     with probe.check("equal ends", "two equal pictures are taken."):
         draw(times, first, first.copy())
+    if spec.carries_alpha:
+        _check_alpha(probe, draw, times, first, last)
     if spec.frames is None:
         _check_any_time(probe, stage, draw, results)
     elif spec.other_counts:
@@ -190,7 +192,24 @@ def _check_declared_inputs(
                 raise Surprising(f"another {name} gives the same frames, but its record says uses_{name}=True.")
 
 
+def _check_alpha(probe: Probe, draw: Callable[..., Frames], times: Sequence[float], first: Image, last: Image) -> None:
+    """Pictures with a fourth channel, colours premultiplied: what is opaque stays so, alpha goes where colours go."""
+    size = f"{first.shape[1]} × {first.shape[0]}"
+    solid = np.full((*first.shape[:2], 1), 255, np.uint8)
+    with probe.check("alpha", f"{size} with alpha comes back with alpha; what is opaque stays opaque."):
+        alpha = draw(times, np.dstack([first, solid]), np.dstack([last, solid]))[..., 3]
+        if (least := int(alpha.min())) < 255 - ROUNDING:
+            raise Broken(f"two opaque pictures give alpha {least} of 255.")
+    with probe.check("alpha moves", "alpha goes where the colours go."):
+        # The ring alone, white and opaque on nothing: all four channels are one picture, and must stay so.
+        shapes = [np.repeat((image.max(axis=2) < 60)[..., None], 4, axis=2) * np.uint8(255) for image in (first, last)]
+        drawn = draw(times, *shapes).astype(int)
+        if (apart := int(np.abs(drawn[..., 3:] - drawn[..., :3]).max(initial=0))) > ROUNDING:
+            raise Surprising(f"of white shapes on nothing, alpha and colours end up to {apart} levels apart.")
+
+
 def _check_any_time(probe: Probe, stage: Any, draw: Callable[..., Frames], results: list[Frames]) -> None:
+    carries_alpha = isinstance(probe.stage.spec, InterpolatorSpec) and probe.stage.spec.carries_alpha
     with probe.check("no times", "no times, no frames."):
         draw(())
     with probe.check("one time", "each frame is the same alone and among others (a resumed run asks for the rest)."):
@@ -205,11 +224,17 @@ def _check_any_time(probe: Probe, stage: Any, draw: Callable[..., Frames], resul
     if isinstance(stage, SequenceInterpolator):
         with probe.check("sequence", "sequence() gives what pair by pair gives, empty times included."):
             _check_sequence(probe, stage, draw)
+            if carries_alpha:
+                _check_sequence(probe, stage, draw, alpha=True)
 
 
-def _check_sequence(probe: Probe, stage: SequenceInterpolator, draw: Callable[..., Frames]) -> None:
+def _check_sequence(
+    probe: Probe, stage: SequenceInterpolator, draw: Callable[..., Frames], *, alpha: bool = False
+) -> None:
     height, width = size_for(probe.stage.spec.needs, HEIGHT, WIDTH)
     images = [picture(height, width, shift=0.05 * index) for index in range(4)]
+    if alpha:
+        images = [np.dstack([image, image.max(axis=2)]) for image in images]
     times: list[tuple[float, ...]] = [(0.5,), (), (0.25, 0.75)]
     with Unchanged(probe.name, *images):
         answers = list(stage.sequence(iter(images), iter(times)))
