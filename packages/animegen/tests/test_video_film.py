@@ -373,10 +373,11 @@ def test_mp4_keeps_sound_and_its_own_subtitles_and_mkv_turns_them_to_text(tmp_pa
     path = source(tmp_path / "a.mp4", drawn(48), EVEN, 1 / FILM, rate=FILM, sounds=("aac",))
     both = tmp_path / "b.mp4"
     with av.open(str(path)) as taken, av.open(str(both), "w") as output:
-        streams = {stream.index: output.add_stream_from_template(stream) for stream in taken.streams}
+        kept = [*taken.streams.video, *taken.streams.audio]  # not the one of chapters
+        streams = {stream.index: output.add_stream_from_template(stream) for stream in kept}
         word: Any = output.add_stream("mov_text", time_base=Fraction(1, 1000))
         word.codec_context.subtitle_header = ASS.encode()
-        for packet in taken.demux():
+        for packet in taken.demux(kept):
             if packet.size:
                 packet.stream = streams[packet.stream_index]
                 output.mux(packet)
@@ -392,7 +393,10 @@ def test_mp4_keeps_sound_and_its_own_subtitles_and_mkv_turns_them_to_text(tmp_pa
     parts, end, _ = segmented(reader, tmp_path / "h", "h264", 20)
     join(tmp_path / "out.mp4", parts, reader, container="mp4", end=end)
     for kind in ("audio", "subtitles"):
-        before, after = packets(both, kind), packets(tmp_path / "out.mp4", kind)
+        # MP4 writes a gap between two lines as a line of no text, by itself.
+        before, after = (
+            [line for line in packets(file, kind) if line[0] != b"\0\0"] for file in (both, tmp_path / "out.mp4")
+        )
         assert [data for data, _ in before] == [data for data, _ in after]
         assert max(abs(a - b) for (_, a), (_, b) in zip(before, after, strict=True)) <= Fraction(1, 1000)
     parts, end, _ = segmented(reader, tmp_path / "f", "ffv1", 20)

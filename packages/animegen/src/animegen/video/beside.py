@@ -105,11 +105,11 @@ class Beside:
                         continue  # the end of a stream, or nothing to place it by
                     packet.pts = packet.dts = round(self._reader.start / Fraction(packet.time_base))  # a cover
                 stream = self._streams[packet.stream_index]
-                if how(self._track(packet.stream_index), self._target) == "text":
-                    plain = _plain(packet)
-                    if plain is None:
+                if self._track(packet.stream_index).codec == "mov_text":
+                    text = _text(packet)
+                    if not text:  # a gap, which MP4's writer makes by itself
                         continue
-                    packet = plain
+                    packet = packet if self._target == "mp4" else _plain(packet, text)
                 index = stream.index
                 base = Fraction(packet.time_base)
                 dts = (packet.pts if packet.dts is None else packet.dts) - round(shift / base)
@@ -173,12 +173,14 @@ class Beside:
         return InputError(f"{self._reader.path} cannot be read to its end: {getattr(error, 'strerror', error)}.")
 
 
-def _plain(packet: Any) -> Any:
-    """A packet of MP4's subtitles (3GPP TS 26.245: a length of two bytes, then text) as plain text, None for a gap."""
+def _text(packet: Any) -> bytes:
+    """The words of MP4's own subtitles (3GPP TS 26.245: a length of two bytes, then UTF-8)."""
     data = bytes(packet)
-    text = data[2 : 2 + int.from_bytes(data[:2], "big")]
-    if not text.strip():
-        return None
+    return data[2 : 2 + int.from_bytes(data[:2], "big")]
+
+
+def _plain(packet: Any, text: bytes) -> Any:
+    """`text` in place of what `packet` holds."""
     made = av.Packet(text)
     made.time_base, made.pts, made.dts, made.duration = packet.time_base, packet.pts, packet.dts, packet.duration
     made.is_keyframe = True
