@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,13 @@ import torch
 from safetensors.torch import save_file
 
 from animegen_rife.architecture import VERSIONS
+from animegen_rife.plugin import RifeOptions
+from animegen_rife.stage import Rife
 from animegen_testing.seeded_weights import seeded_state
 
 Tensors = dict[str, torch.Tensor]
+
+SMALLEST = "4.15.lite"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -59,3 +64,13 @@ def checkpoint(seeded: Callable[[str], Tensors], tmp_path_factory: pytest.TempPa
         return made[key]
 
     return write
+
+
+@pytest.fixture
+def made(checkpoint: Callable[..., Path], stage_context: Callable[..., Any]) -> Callable[..., Rife]:
+    """A stage with drawn parameters: ``made("4.6", dtype="bfloat16", batch=2)``."""
+
+    def make(version: str = SMALLEST, *, dtype: str = "float32", **options: Any) -> Rife:
+        return Rife(RifeOptions(file=str(checkpoint(version)), **options), stage_context(dtype=dtype))
+
+    return make

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 pytest.importorskip("torch")
 import torch
 
-from animegen.errors import InputError, MissingError, ResourceError, StageError, UsageError
-from animegen_rife import stage as stage_module
-from animegen_rife.network import IFNet
+from animegen.errors import InputError, MissingError, StageError, UsageError
+from animegen_rife.layers import Frame
 from animegen_rife.plugin import RifeOptions
 from animegen_rife.stage import Rife
 
@@ -33,16 +32,6 @@ GOLDEN_OPTIONS = [
     ("v4.25_128x128_scale", "out_t0.5_scale2"),
     ("v4.17_64x96", "out_t0.35_ensemble"),
 ]
-
-
-@pytest.fixture
-def made(checkpoint: Checkpoint, stage_context: Callable[..., Any]) -> Callable[..., Rife]:
-    """A stage with drawn parameters: ``made("4.6", dtype="bfloat16", batch=2)``."""
-
-    def make(version: str = LITE, *, dtype: str = "float32", **options: Any) -> Rife:
-        return Rife(RifeOptions(file=str(checkpoint(version)), **options), stage_context(dtype=dtype))
-
-    return make
 
 
 def drawing(height: int = 48, width: int = 64, *, shift: int = 0, seed: int = 0) -> Picture:
@@ -110,7 +99,12 @@ def test_a_shared_frame_is_encoded_once_also_as_another_array(
     network = stage._network
     assert network is not None
     encode = network.encode.forward
-    monkeypatch.setattr(network.encode, "forward", lambda image: seen.append(1) or encode(image))
+
+    def counted(image: torch.Tensor) -> Frame:
+        seen.append(1)
+        return encode(image)
+
+    monkeypatch.setattr(network.encode, "forward", counted)
     stage(LAST.copy(), THIRD, [0.5])
     assert len(seen) == 1
     stage(LAST, THIRD, TIMES)
@@ -164,28 +158,33 @@ def test_the_inputs_stay_as_they_are(made: Callable[..., Rife]) -> None:
     assert same(first, FIRST) and same(last, LAST)
 
 
-def test_alpha_moves_with_the_colours_which_do_not_depend_on_it(made: Callable[..., Rife]) -> None:
-    stage = made("4.6")
-    plain = stage(FIRST, LAST, TIMES)
-    opaque = [np.dstack((image, np.full(image.shape[:2], 255, np.uint8))) for image in (FIRST, LAST)]
-    frames = stage(*opaque, TIMES)
-    assert frames.shape == (len(TIMES), *FIRST.shape[:2], 4)
-    assert same(frames[..., :3], plain)
-    unpadded = [np.full((64, 64, 4), 255, np.uint8), np.dstack((drawing(64, 64), np.full((64, 64), 255, np.uint8)))]
-    assert (stage(*unpadded, TIMES)[..., 3] == 255).all()  # nothing is read from outside
-    # Alpha that equals a colour must come out as that colour does: it goes the same way.
-    twin = [np.dstack((image, image[..., 1])) for image in (FIRST, LAST)]
-    frames = stage(*twin, TIMES)
+def with_alpha(image: Picture, alpha: Picture | int) -> Picture:
+    return np.dstack((image, np.broadcast_to(np.uint8(alpha), image.shape[:2])))
+
+
+def test_opaque_pictures_stay_opaque_and_their_colours_as_they_are(made: Callable[..., Rife]) -> None:
+    for size in ((48, 64), (37, 53), (1, 1)):
+        first, last = drawing(*size), drawing(*size, shift=6, seed=1)
+        frames = made("4.6")(with_alpha(first, 255), with_alpha(last, 255), TIMES)
+        assert frames.shape == (len(TIMES), *size, 4)
+        assert (frames[..., 3] == 255).all()
+        assert same(frames[..., :3], made("4.6")(first, last, TIMES))
+
+
+def test_alpha_goes_the_way_of_the_colours_and_changes_none(made: Callable[..., Rife]) -> None:
+    # 64 × 64 is not padded: there alpha that equals a colour must come out as that colour does.
+    first, last = drawing(64, 64), drawing(64, 64, shift=6, seed=1)
+    frames = made("4.6")(with_alpha(first, first[..., 1]), with_alpha(last, last[..., 1]), TIMES)
     assert same(frames[..., 3], frames[..., 1])
-    assert same(frames[..., :3], plain)
+    assert same(frames[..., :3], made("4.6")(first, last, TIMES))
 
 
 def test_premultiplied_colours_stay_below_alpha(made: Callable[..., Rife]) -> None:
-    ends = []
-    for image, shift in ((FIRST, 0), (LAST, 6)):
-        alpha = drawing(shift=shift, seed=5)[..., 0]
-        ends.append(np.dstack((np.rint(image * (alpha[..., None] / 255)).astype(np.uint8), alpha)))
-    frames = made("4.6")(*ends, TIMES)
+    first, last = (
+        with_alpha(np.rint(image * (alpha[..., None] / 255)).astype(np.uint8), alpha)
+        for image, alpha in ((FIRST, drawing(seed=5)[..., 0]), (LAST, drawing(shift=6, seed=5)[..., 0]))
+    )
+    frames = made("4.6")(first, last, TIMES)
     assert (frames[..., :3].max(axis=-1) <= frames[..., 3]).all()
 
 
@@ -226,79 +225,6 @@ def test_a_format_without_units_is_used_and_told(made: Callable[..., Rife]) -> N
     told = made(dtype="float16").context.warnings  # type: ignore[attr-defined]
     assert all("float16" in text for text in told)
     assert not made().context.warnings  # type: ignore[attr-defined]
-
-
-def _greedy(monkeypatch: pytest.MonkeyPatch, most: int) -> list[int]:
-    """Let the network run out of memory with more than `most` times; the sizes it was asked for."""
-    asked: list[int] = []
-    forward = IFNet.forward
-
-    def limited(self: IFNet, first: Any, last: Any, times: torch.Tensor, **more: Any) -> torch.Tensor:
-        asked.append(len(times))
-        if len(times) > most:
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes.")
-        return forward(self, first, last, times, **more)
-
-    monkeypatch.setattr(IFNet, "forward", limited)
-    return asked
-
-
-def test_too_little_memory_makes_the_batch_smaller_once(
-    made: Callable[..., Rife], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wanted = [made(batch=2)(*pair, TIMES) for pair in ((FIRST, LAST), (LAST, FIRST))]
-    stage = made(batch=5)
-    asked = _greedy(monkeypatch, 2)
-    assert same(stage(FIRST, LAST, TIMES), wanted[0])
-    assert same(stage(LAST, FIRST, TIMES), wanted[1])
-    assert asked == [5, 2, 2, 2, 2, 2, 2]
-    assert len(stage.context.warnings) == 1  # type: ignore[attr-defined]
-
-
-def test_too_little_memory_for_one_frame_says_what_needs_less(
-    made: Callable[..., Rife], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = made()
-    _greedy(monkeypatch, 0)
-    with pytest.raises(ResourceError) as caught:
-        stage(FIRST, LAST, [0.5])
-    assert "out of memory on cpu in rife" in caught.value.message
-    assert any("rife.scale=0.5" in hint for hint in caught.value.hints)
-
-
-def test_too_little_memory_while_a_frame_is_made_ready_says_so_too(
-    made: Callable[..., Rife], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = made(scale=0.25)
-
-    def full(*_: Any, **__: Any) -> None:
-        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
-
-    monkeypatch.setattr(stage_module, "to_tensor", full)
-    with pytest.raises(ResourceError) as caught:
-        stage(FIRST, LAST, [0.5])
-    assert caught.value.hints and not any("scale" in hint for hint in caught.value.hints)
-
-
-def test_every_batch_is_full(made: Callable[..., Rife], monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = made(batch=3)
-    asked = _greedy(monkeypatch, 3)
-    for count in (1, 2, 3, 4, 5):
-        stage(FIRST, LAST, TIMES[:count])
-    assert asked == [3, 3, 3, 3, 3, 3, 3]
-
-
-def test_an_error_that_is_not_about_memory_goes_through(
-    made: Callable[..., Rife], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    stage = made()
-
-    def broken(*_: Any, **__: Any) -> None:
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr(stage_module, "to_tensor", broken)
-    with pytest.raises(RuntimeError, match="a bug"):
-        stage(FIRST, LAST, [0.5])
 
 
 def test_without_weights_it_is_not_made(stage_context: Callable[..., Any]) -> None:
@@ -361,39 +287,6 @@ def test_close_lets_go_and_the_next_call_reads_again(made: Callable[..., Rife]) 
     stage.close()
     assert stage._network is None and not stage._known
     assert same(stage(FIRST, LAST, TIMES), frames)
-
-
-def test_a_compiled_network_that_gives_other_frames_is_not_used(
-    made: Callable[..., Rife], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wanted = made()(FIRST, LAST, TIMES)
-    monkeypatch.setattr(torch, "compile", lambda network, **_: lambda *a, **k: network(*a, **k) + 0.1)
-    stage = made(compile=True)
-    assert same(stage(FIRST, LAST, TIMES), wanted)
-    assert ["other frames" in text for text in stage.context.warnings] == [True]  # type: ignore[attr-defined]
-
-
-def test_a_network_that_cannot_be_compiled_runs_as_it_is(
-    made: Callable[..., Rife], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    error = type("InvalidCxxCompiler", (RuntimeError,), {"__module__": "torch._inductor.exc"})
-
-    def fails(*_: Any, **__: Any) -> None:
-        raise error("no compiler is here")
-
-    wanted = made()(FIRST, LAST, TIMES)
-    monkeypatch.setattr(torch, "compile", lambda network, **_: fails)
-    stage = made(compile=True)
-    assert same(stage(FIRST, LAST, TIMES), wanted)
-    assert ["no compiler is here" in text for text in stage.context.warnings] == [True]  # type: ignore[attr-defined]
-
-
-@pytest.mark.slow
-def test_a_compiled_network_gives_the_same_frames(made: Callable[..., Rife]) -> None:
-    stage = made("4.6", compile=True)
-    frames = stage(FIRST, LAST, [0.5])
-    assert not stage.context.warnings  # type: ignore[attr-defined]
-    assert np.abs(frames.astype(int) - made("4.6")(FIRST, LAST, [0.5])).max() <= 1
 
 
 @pytest.mark.gpu

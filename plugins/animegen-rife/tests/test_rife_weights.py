@@ -107,7 +107,10 @@ def test_a_file_of_another_version_is_refused_by_name(tmp_path: Path, checkpoint
 
 
 def _bytes(data: bytes) -> Callable[[Path, Tensors], None]:
-    return lambda path, _: path.write_bytes(data) and None
+    def write(path: Path, state: Tensors) -> None:
+        path.write_bytes(data)
+
+    return write
 
 
 def _saved(content: Callable[[Tensors], object]) -> Callable[[Path, Tensors], None]:
@@ -161,7 +164,7 @@ WRONG: dict[str, tuple[Callable[[Path, Tensors], None], str]] = {
     "cut safetensors": (_cut(0.9, ".safetensors"), "is cut off"),
     "author's zip": (_authors_zip, "train_log/flownet.pkl"),
     "TorchScript": (_program, "TorchScript"),
-    "pickle of anything": (lambda path, _: path.write_bytes(pickle.dumps(_Anything())) and None, ""),
+    "pickle of anything": (_bytes(pickle.dumps(_Anything())), ""),
     "one tensor": (_saved(lambda _: torch.ones(3)), "holds no parameters by name"),
     "nothing": (_saved(lambda _: {}), "holds no parameters by name"),
     "one missing": (_saved(_without("block3.lastconv.0.bias")), "looks like RIFE 4.15.lite, 4.16.lite and 4.17.lite"),

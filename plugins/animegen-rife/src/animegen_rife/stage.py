@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from animegen.errors import InputError, ResourceError, StageError, UsageError
 from animegen_rife.checkpoint import read_network
@@ -176,7 +177,7 @@ class Rife:
                 return known.frame
         network = self._network
         assert network is not None
-        picture = padding.pad(to_tensor(image, self._device))
+        picture = _padded(to_tensor(image, self._device), padding)
         self._known = [*self._known[-1:], _Known(image.copy(), network.encode(picture))]
         return self._known[-1].frame
 
@@ -206,6 +207,17 @@ class Rife:
         That it does not depend on how many times there are is on purpose: a run that goes on asks for the rest only.
         """
         return 1 if self._device.type == "cpu" else min(MOST, max(1, BUSY // pixels))
+
+
+def _padded(picture: Tensor, padding: Padding) -> Tensor:
+    """Zeros around the colours, as the networks know it; alpha goes on as it is at the rim.
+
+    What is read from outside would else make an opaque picture transparent there. No motion is found in alpha.
+    """
+    if picture.shape[1] == 3:
+        return padding.pad(picture)
+    alpha = replace(padding, fill="replicate").pad(picture[:, 3:])
+    return torch.cat((padding.pad(picture[:, :3]), alpha), 1)
 
 
 def _check(first: NDArray[np.uint8], last: NDArray[np.uint8], times: Sequence[float]) -> None:
