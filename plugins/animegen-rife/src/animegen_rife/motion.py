@@ -18,6 +18,8 @@ from torch.nn.functional import interpolate
 from animegen_rife.architecture import FLOW
 from animegen_torch.warp import sample, sampling_grid
 
+FIRST, LAST = slice(0, 2), slice(2, 4)  # the channels of flow that belong to each frame
+
 
 def resize(x: Tensor, factor: float) -> Tensor:
     """Bilinear resize by a factor, half-pixel centres, no smoothing."""
@@ -34,7 +36,7 @@ class Motion:
 
     def __init__(self, size: tuple[int, int], *, adds_masks: bool) -> None:
         self.size = size
-        self.summed = FLOW + 1 if adds_masks else FLOW
+        self.summed = FLOW + 1 if adds_masks else FLOW  # channels whose sum counts; of the others, the last block's
         self._parts: list[tuple[Tensor, float]] = []
         self._full: Tensor | None = None
         self._in_full = 0
@@ -43,7 +45,7 @@ class Motion:
         """Add what a block found.
 
         Args:
-            part: (N, 5 or more, h, w): flow in pixels of the frame, mask, further channels; float32.
+            part: (N, 5 or more, h, w) float32: flow in pixels of the frame, mask, further channels. Kept and changed.
             reach: What it is to be enlarged by to the size of the frame.
         """
         if reach < 1:
@@ -55,48 +57,83 @@ class Motion:
         part, reach = self._parts[-1]
         return resize(part, reach)
 
-    def full(self) -> Tensor:
-        """The flow at the size of the frame, (N, 4, H, W)."""
-        for part, reach in self._parts[self._in_full :]:
-            flow = resize(part[:, :FLOW], reach)
-            if self._full is None:
-                self._full = flow.clone() if reach == 1 else flow
-            else:
-                self._full.add_(flow)
-        self._in_full = len(self._parts)
-        assert self._full is not None
-        return self._full
+    def at(self, scale: float) -> tuple[Tensor, Tensor]:
+        """The flow (in pixels of the frame) and the mask with all further channels, reduced by `scale`.
 
-    def at(self, scale: float) -> Tensor:
-        """Flow in pixels of the frame, mask and further channels, reduced by `scale`: (N, channels, H / s, W / s)."""
-        last, reach = self._parts[-1]
-        known = resize(last, reach / max(scale, 1))
-        known = known.clone() if known is last else known
-        for part, reach in self._parts[:-1]:
-            known[:, : self.summed] += resize(part[:, : self.summed], reach / max(scale, 1))
-        return resize(known, 1 / scale) if scale < 1 else known
+        Returns:
+            (N, 4, H / scale, W / scale) and (N, 1 or more, H / scale, W / scale), not to be changed.
+        """
+        direct = max(scale, 1)
+        if scale < 4:  # the flow is needed in full anyway
+            known = resize(self._total(), 1 / scale)
+        else:
+            known = _sum([resize(part[:, : self.summed], reach / direct) for part, reach in self._parts])
+        if self.summed > FLOW:
+            return known[:, :FLOW], known[:, FLOW:]
+        part, reach = self._parts[-1]
+        further = resize(part[:, FLOW:], reach / direct)
+        return known, resize(further, 1 / scale) if scale < 1 else further
 
     def mask(self) -> Tensor:
         """The mask at the size of the frame, (N, 1, H, W)."""
-        parts = self._parts if self.summed > FLOW else self._parts[-1:]
-        masks = [resize(part[:, FLOW : FLOW + 1], reach) for part, reach in parts]
-        total = masks[-1]
-        for mask in masks[:-1]:
-            total = total + mask
+        if self.summed > FLOW:
+            return self._total()[:, FLOW:]
+        part, reach = self._parts[-1]
+        return resize(part[:, FLOW : FLOW + 1], reach)
+
+    def warped(self, frames: tuple[Tensor, Tensor], scale: float = 1) -> list[Tensor]:
+        """Each frame, (1, C, H, W), along its two channels of the flow, reduced by `scale`.
+
+        Returns:
+            (N, C, strips, H / scale / strips, W / scale) each: in as many strips of rows as threads sampled it.
+        """
+        rows = columns = None
+        if scale < 4:
+            flow, factor = self._total(), 1 / scale
+        else:
+            rows, columns = (_middle(length, int(scale), frames[0].device) for length in self.size)
+            flow, factor = (
+                _sum([_enlarged_at(part[:, :FLOW], reach, rows, columns) for part, reach in self._parts]),
+                0.5,
+            )
+        pairs = zip(frames, (flow[:, FIRST], flow[:, LAST]), strict=True)
+        return [_sampled(frame, pair, self.size, rows, columns, factor) for frame, pair in pairs]
+
+    def _total(self) -> Tensor:
+        """The summed channels at the size of the frame."""
+        total = self._full
+        for part, reach in self._parts[self._in_full :]:
+            summed = resize(part[:, : self.summed], reach)
+            total = summed if total is None else total.add_(summed)
+        assert total is not None
+        self._full, self._in_full = total, len(self._parts)
         return total
 
-    def warped(self, frame: Tensor, pair: slice, scale: float = 1) -> Tensor:
-        """A frame along its two channels of flow, reduced by `scale`: (1, C, H, W) to (N, C, H / s, W / s)."""
-        if scale < 4:
-            return resize(self._sampled(frame, self.full()[:, pair], None, None), 1 / scale)
-        rows, columns = (_middle(length, int(scale), frame.device) for length in self.size)
-        flow = sum(_enlarged_at(part[:, pair], reach, rows, columns) for part, reach in self._parts)
-        assert isinstance(flow, Tensor)
-        return resize(self._sampled(frame, flow, rows, columns), 0.5)
 
-    def _sampled(self, frame: Tensor, flow: Tensor, rows: Tensor | None, columns: Tensor | None) -> Tensor:
-        grid = sampling_grid(flow, self.size, rows=rows, columns=columns)
-        return sample(frame.expand(len(flow), -1, -1, -1), grid)
+def _sampled(
+    frame: Tensor, flow: Tensor, size: tuple[int, int], rows: Tensor | None, columns: Tensor | None, factor: float
+) -> Tensor:
+    n, height, width = len(flow), *flow.shape[2:]
+    strips = _strips(frame.device, n, height)
+    grid = sampling_grid(flow, size, rows=rows, columns=columns).reshape(n * strips, -1, width, 2)
+    result = resize(sample(frame.expand(n * strips, -1, -1, -1), grid), factor)
+    return result.view(n, strips, *result.shape[1:]).transpose(1, 2)
+
+
+def _strips(device: torch.device, n: int, rows: int) -> int:
+    """In how many strips to sample: the sampler of CPUs uses one thread for each entry of a batch."""
+    if device.type != "cpu" or torch.compiler.is_compiling():
+        return 1
+    wanted = torch.get_num_threads() // n
+    return next((strips for strips in range(wanted, 1, -1) if rows % (2 * strips) == 0), 1)
+
+
+def _sum(parts: list[Tensor]) -> Tensor:
+    """The sum; the first part is changed where there are more."""
+    total = parts[0]
+    for part in parts[1:]:
+        total.add_(part)
+    return total
 
 
 def _middle(length: int, scale: int, device: torch.device) -> Tensor:
@@ -107,13 +144,10 @@ def _middle(length: int, scale: int, device: torch.device) -> Tensor:
 
 def _enlarged_at(part: Tensor, reach: float, rows: Tensor, columns: Tensor) -> Tensor:
     """`resize(part, reach)` at some rows and columns only."""
-    for dim, places in ((2, rows), (3, columns)):
-        end = part.shape[dim] - 1
-        source = ((places + 0.5) / reach - 0.5).clamp(0, end)
-        low = source.long()
-        weight = source - low
-        high = (low + 1).clamp(max=end)
-        part = torch.lerp(
-            part.index_select(dim, low), part.index_select(dim, high), weight if dim == 3 else weight[:, None]
-        )
+    for dim, places in ((2, rows[:, None]), (3, columns)):
+        source = ((places + 0.5) / reach - 0.5).clamp(0, part.shape[dim] - 1)
+        low = source.floor()
+        high = (low + 1).clamp(max=part.shape[dim] - 1)
+        low_part, high_part = (part.index_select(dim, at.flatten().long()) for at in (low, high))
+        part = torch.lerp(low_part, high_part, source - low)
     return part

@@ -13,13 +13,12 @@ from torch import Tensor, nn
 
 from animegen_rife.architecture import COLOURS, FLOW, Architecture
 from animegen_rife.layers import Encoder, FlowBlock, Frame
-from animegen_rife.motion import Motion, resize
+from animegen_rife.motion import FIRST, LAST, Motion, resize
 
 Trace = dict[str, Tensor]
 """What a pass found on its way, by the names of the golden traces."""
 
 DOUBLED_ABOVE = 32.0
-FIRST, LAST = slice(0, 2), slice(2, 4)  # the channels of flow that belong to each frame
 
 
 class IFNet(nn.Module):
@@ -36,6 +35,7 @@ class IFNet(nn.Module):
         self.blocks = [FlowBlock(architecture, index) for index in range(len(architecture.widths))]
         for index, block in enumerate(self.blocks):
             self.add_module(f"block{index}", block)
+        self.requires_grad_(False)  # a pass writes into its own tensors: there is nothing to train through
 
     @property
     def dtype(self) -> torch.dtype:
@@ -90,8 +90,11 @@ class IFNet(nn.Module):
         frames = first.seen, last.seen
         scales = [one / scale for one in self.architecture.scales]
         found = self._run(frames, times.to(first.planes), scales, ensemble, trace)
+        into_first, into_last = found.warped((first.shown, last.shown))
+        result = torch.empty(len(times), *first.shown.shape[1:], device=times.device)
         share = torch.sigmoid(found.mask())
-        return torch.lerp(found.warped(last.shown, LAST), found.warped(first.shown, FIRST), share)
+        torch.lerp(into_last, into_first, _in_strips(share, into_first), out=_in_strips(result, into_first))
+        return result
 
     def _check(self, first: Frame, last: Frame, scale: float, ensemble: bool) -> None:
         name = self.architecture.name
@@ -166,18 +169,17 @@ class IFNet(nn.Module):
             device=times.device,
             memory_format=torch.channels_last,
         )
-        features, colours, at = self.architecture.features, COLOURS, 2 * (COLOURS + self.architecture.features)
-        for side, (frame, pair) in enumerate(zip(frames, (FIRST, LAST), strict=True)):
-            seen = found.warped(frame, pair, scale) if index else resize(frame, 1 / scale)
-            x[:, side * colours : (side + 1) * colours] = seen[:, features:]
-            start = 2 * colours + side * features
-            x[:, start : start + features] = seen[:, :features]
+        features, at = self.architecture.features, 2 * (COLOURS + self.architecture.features)
+        seen = found.warped(frames, scale) if index else [resize(frame, 1 / scale)[:, :, None] for frame in frames]
+        for side, frame in enumerate(seen):
+            rest = 2 * COLOURS + side * features
+            _in_strips(x[:, side * COLOURS :][:, :COLOURS], frame).copy_(frame[:, features:])
+            _in_strips(x[:, rest : rest + features], frame).copy_(frame[:, :features])
         x[:, at] = times.view(-1, 1, 1)
         if index:
-            known = found.at(scale)
-            x[:, at + 1 : -FLOW] = known[:, FLOW:]
-            torch.div(known[:, :FLOW], scale, out=known[:, :FLOW])
-            x[:, -FLOW:] = known[:, :FLOW]
+            flow, further = found.at(scale)
+            x[:, at + 1 : -FLOW] = further
+            torch.div(flow, scale, out=x[:, -FLOW:])
         return x
 
     def _mirrored(self, x: Tensor) -> Tensor:
@@ -202,3 +204,8 @@ def _turned(back: Tensor) -> Tensor:
 def _is_fast(found: Motion) -> bool:
     delta = found.last()
     return all(bool(delta[:, pair].abs().max() > DOUBLED_ABOVE) for pair in (FIRST, LAST))
+
+
+def _in_strips(x: Tensor, like: Tensor) -> Tensor:
+    """A view of (N, C, H, W) as `Motion.warped` gives it: (N, C, strips, H / strips, W)."""
+    return x.view(*x.shape[:2], *like.shape[2:])
