@@ -53,8 +53,10 @@ class UNetConfiguration:
         """
         if other := {name: value for name, value in FIXED.items() if published.get(name, value) != value}:
             raise ValueError(f"only {other} is implemented")
-        given = {field.name: published[field.name] for field in fields(cls) if field.name in published}
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in given.items()})
+        given: dict[str, Any] = {}
+        for name in (field.name for field in fields(cls) if field.name in published):
+            given[name] = tuple(published[name]) if isinstance(published[name], list) else published[name]
+        return cls(**given)
 
     @property
     def embedding(self) -> int:

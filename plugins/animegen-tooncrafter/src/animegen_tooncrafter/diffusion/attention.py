@@ -19,7 +19,7 @@ GRID_LIMIT = 32768
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
     """(B, L, C) -> (B, heads, L, C / heads), a view."""
-    return x.unflatten(-1, (heads, -1)).transpose(1, 2)
+    return x.reshape(*x.shape[:2], heads, -1).transpose(1, 2)
 
 
 def merge_heads(x: Tensor) -> Tensor:
@@ -50,7 +50,8 @@ class SelfAttention(nn.Module):
             q, k, v = self.to_q(tokens), self.to_k(tokens), self.to_v(tokens)
         else:
             q, k, v = nn.functional.linear(tokens, packed).chunk(3, -1)
-        mixed = scaled_dot_product_attention(*(split_heads(x, self.heads) for x in (q, k, v)))
+        q, k, v = (split_heads(x, self.heads) for x in (q, k, v))
+        mixed = scaled_dot_product_attention(q, k, v)
         result: Tensor = self.to_out(merge_heads(mixed))
         return result
 
@@ -65,7 +66,7 @@ class SelfAttention(nn.Module):
             projected = (self.to_q(tokens), self.to_k(tokens), self.to_v(tokens))
         else:
             rows = tokens.reshape(1, -1, tokens.shape[-1]).expand(3, -1, -1)
-            q, k, v = torch.bmm(rows, packed.unflatten(0, (3, -1)).mT)
+            q, k, v = torch.bmm(rows, packed.view(3, -1, packed.shape[1]).mT)
             projected = (q, k, v)
         q, k, v = (x.reshape(shape).transpose(1, 2) for x in projected)
         result: Tensor = self.to_out(attend_over_time(q, k, v).transpose(1, 2).reshape(tokens.shape))
@@ -107,8 +108,8 @@ def attend_over_time(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         return torch.stack([one.transpose(0, 1) for one in mixed]).transpose(1, 2)  # frames outside, as they came
     if q.shape[1] <= GRID_LIMIT:
         return scaled_dot_product_attention(q, k, v)
-    pieces = zip(*(x.split(GRID_LIMIT, 1) for x in (q, k, v)), strict=True)
-    return torch.cat([scaled_dot_product_attention(*piece) for piece in pieces], 1)
+    pieces = zip(*(torch.split(x, GRID_LIMIT, 1) for x in (q, k, v)), strict=True)
+    return torch.cat([scaled_dot_product_attention(a, b, c) for a, b, c in pieces], 1)
 
 
 @dataclass(frozen=True)
@@ -171,4 +172,6 @@ class CrossAttention(nn.Module):
     def _attend(self, q: Tensor, pair: tuple[Tensor, Tensor]) -> Tensor:
         # Frames that share their keys are one long row of queries: no copy of the keys for each frame.
         folded = q.reshape(pair[0].shape[0], -1, q.shape[-1])
-        return merge_heads(scaled_dot_product_attention(split_heads(folded, self.heads), *pair)).view(q.shape)
+        return merge_heads(scaled_dot_product_attention(split_heads(folded, self.heads), pair[0], pair[1])).view(
+            q.shape
+        )

@@ -59,7 +59,7 @@ def split_context(context: Tensor, frames: int) -> tuple[Tensor, Tensor]:
         raise ValueError(f"a context is (B, more than {TEXT_TOKENS} tokens, width), not {tuple(context.shape)}")
     text, image = context[:, :TEXT_TOKENS], context[:, TEXT_TOKENS:]
     if image.shape[1] == IMAGE_TOKENS * frames:
-        image = image.unflatten(1, (frames, IMAGE_TOKENS)).flatten(0, 1)
+        image = image.reshape(-1, IMAGE_TOKENS, image.shape[2])
     return text, image
 
 

@@ -37,6 +37,6 @@ class Control:
         if not self.frames:
             return x
         where = torch.tensor(self.frames, device=x.device)
-        clip = x.unflatten(0, (-1, frames))
-        residual = (self.scale * residual).to(x.dtype).unflatten(0, (-1, len(self.frames)))
+        clip = x.view(-1, frames, *x.shape[1:])
+        residual = (self.scale * residual).to(x).view(-1, len(self.frames), *x.shape[1:])
         return clip.index_add(1, where, residual).flatten(0, 1).contiguous(memory_format=torch.channels_last)

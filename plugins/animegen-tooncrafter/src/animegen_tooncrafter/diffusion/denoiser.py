@@ -87,7 +87,9 @@ class Denoiser:
         context = self.context.of(start, stop)
 
         def call() -> Tensor:
-            return self.unet(latents, times, context, fs, control=self._control(latents, times, start, stop))
+            control = self._control(latents, times, start, stop)
+            prediction: Tensor = self.unet(latents, times, context, fs, control=control)
+            return prediction
 
         v = call()
         if self.check:

@@ -24,7 +24,7 @@ def to_tokens(x: Tensor) -> Tensor:
 
 def to_image(tokens: Tensor, height: int, width: int) -> Tensor:
     """(N, H·W, C) -> (N, C, H, W), channels last."""
-    return tokens.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+    return tokens.view(len(tokens), height, width, -1).permute(0, 3, 1, 2)
 
 
 def to_clip(x: Tensor, frames: int) -> Tensor:
@@ -37,6 +37,11 @@ def from_clip(clip: Tensor, height: int, width: int) -> Tensor:
     """(B, C, T, H·W) -> (B·T, C, H, W), channels last."""
     b, channels, frames, _ = clip.shape
     return clip.permute(0, 2, 3, 1).reshape(b * frames, height, width, channels).permute(0, 3, 1, 2)
+
+
+def dtype_of(layer: nn.Module) -> torch.dtype:
+    """The type that the parameters of `layer` have."""
+    return next(layer.parameters()).dtype
 
 
 class GroupNorm(nn.GroupNorm):

@@ -39,9 +39,9 @@ VARIANTS = {
     "rectify": Variant(frozenset({"projector", "spatial"})),
     "projector": Variant(frozenset({"projector"})),
 }
-"""``rectify`` is the paper's: image projector and spatial layers learn drawings, layers over time keep what they know of
-motion. The others are what it compares with: the model as it is, everything tuned, layers over time bypassed while the
-others are tuned, and the image projector alone. ``all`` is what the published code does."""
+"""``rectify`` is the paper's: image projector and spatial layers learn drawings, layers over time keep what they know
+of motion. The others are what it compares with: the model as it is, everything tuned, layers over time bypassed while
+the others are tuned, and the image projector alone. ``all`` is what the published code does."""
 
 
 def variant_named(name: str) -> Variant:

@@ -55,8 +55,19 @@ class QueryAttention(nn.Module):
         """(B, L, C) and (B, Q, C) -> (B, Q, C)."""
         image, queries = self.norm1(image), self.norm2(queries)
         k, v = self.to_kv(torch.cat((image, queries), 1)).chunk(2, -1)
-        mixed = scaled_dot_product_attention(*(split_heads(x, self.heads) for x in (self.to_q(queries), k, v)))
+        q, k, v = (split_heads(x, self.heads) for x in (self.to_q(queries), k, v))
+        mixed = scaled_dot_product_attention(q, k, v)
         result: Tensor = self.to_out(merge_heads(mixed))
+        return result
+
+
+class Layer(nn.ModuleList):
+    """Attention, then a feed-forward network, each with a residual."""
+
+    def forward(self, image: Tensor, queries: Tensor) -> Tensor:
+        attention, feed_forward = self
+        queries = attention(image, queries) + queries
+        result: Tensor = feed_forward(queries) + queries
         return result
 
 
@@ -72,7 +83,7 @@ class Resampler(nn.Module):
         self.proj_out = nn.Linear(c.dim, c.output_dim)
         self.norm_out = nn.LayerNorm(c.output_dim)
         self.layers = nn.ModuleList(
-            nn.ModuleList((QueryAttention(c.dim, c.heads, c.dim_head), _feed_forward(c.dim, c.ff_mult * c.dim)))
+            Layer((QueryAttention(c.dim, c.heads, c.dim_head), _feed_forward(c.dim, c.ff_mult * c.dim)))
             for _ in range(c.depth)
         )
 
@@ -80,9 +91,7 @@ class Resampler(nn.Module):
         tokens = self.proj_in(image.to(self.latents.dtype))
         queries = self.latents.expand(len(tokens), -1, -1)
         for layer in self.layers:
-            attention, feed_forward = layer  # type: ignore[misc]
-            queries = attention(tokens, queries) + queries
-            queries = feed_forward(queries) + queries
+            queries = layer(tokens, queries)
         result: Tensor = self.norm_out(self.proj_out(queries))
         return result
 

@@ -52,8 +52,8 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor, embedding: Tensor, frames: int, *, temporal: bool = True) -> Tensor:
         """(B·T, C, H, W) and (B, E), or (B·T, E), -> (B·T, C', H, W); `temporal` can leave the last part out."""
         y: Tensor = self.in_layers(x)
-        shift = self.emb_layers(embedding.to(self.emb_layers[1].weight.dtype))
-        clip = y.unflatten(0, (shift.shape[0], -1))
+        shift = self.emb_layers(embedding.to(y.dtype))
+        clip = y.view(shift.shape[0], -1, *y.shape[1:])
         clip += shift[:, None, :, None, None]
         y = self.out_layers(y)
         y += self.skip_connection(x)

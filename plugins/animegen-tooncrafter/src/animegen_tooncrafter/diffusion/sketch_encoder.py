@@ -18,7 +18,7 @@ from animegen_tooncrafter.diffusion.attention import Keys, SelfAttention
 from animegen_tooncrafter.diffusion.context import Context
 from animegen_tooncrafter.diffusion.control import Control
 from animegen_tooncrafter.diffusion.embedding import sinusoids
-from animegen_tooncrafter.diffusion.layers import Downsample
+from animegen_tooncrafter.diffusion.layers import Downsample, dtype_of
 from animegen_tooncrafter.diffusion.resblock import ResBlock
 from animegen_tooncrafter.diffusion.transformer import SpatialTransformer
 
@@ -27,7 +27,7 @@ HINT_WIDTHS = (16, 16, 32, 32, 96, 96, 256)
 PUBLISHED = UNetConfiguration(in_channels=4, dropout=0.0)
 
 
-class FrameBlock(nn.Sequential):
+class FrameBlock(nn.ModuleList):
     """Layers behind one another: (N, C, H, W) -> (N, C', H', W')."""
 
     def forward(self, x: Tensor, embedding: Tensor, keys: Sequence[Keys]) -> Tensor:
@@ -55,7 +55,9 @@ class SketchEncoder(nn.Module):
         self.zero_convs = nn.ModuleList(nn.Sequential(_zero(one.out_channels, 1)) for one in plan)
         self.input_hint_block = _stem(hint_channels, width)
         deepest = plan[-1].out_channels
-        self.middle_block = FrameBlock(self._res(deepest, deepest), self._spatial(deepest), self._res(deepest, deepest))
+        self.middle_block = FrameBlock(
+            [self._res(deepest, deepest), self._spatial(deepest), self._res(deepest, deepest)]
+        )
         self.middle_block_out = nn.Sequential(_zero(deepest, 1))
 
     def hint(self, sketches: Tensor) -> Tensor:
@@ -89,7 +91,7 @@ class SketchEncoder(nn.Module):
         samples = x.shape[0]
         chosen = x[:, :, list(frames)].transpose(1, 2).flatten(0, 1)
         h = chosen.to(self.dtype, memory_format=torch.channels_last)
-        kind = self.time_embed[0].weight.dtype
+        kind = dtype_of(self.time_embed)
         embedding = self.time_embed(sinusoids(timesteps, self.configuration.model_channels).to(kind))
         skips = []
         for index, (block, zero) in enumerate(zip(self.input_blocks, self.zero_convs, strict=True)):
@@ -103,7 +105,7 @@ class SketchEncoder(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """The type that all but the embedding of time is computed in."""
-        return self.middle_block_out[0].weight.dtype  # type: ignore[no-any-return, union-attr]
+        return dtype_of(self.middle_block_out)
 
     def compute_in(self, dtype: torch.dtype) -> SketchEncoder:
         """Convert to `dtype` (in place), but leave the small layers that embed time in float32."""
@@ -122,13 +124,13 @@ class SketchEncoder(nn.Module):
 
     def _block(self, plan: BlockPlan) -> FrameBlock:
         if plan.kind == "conv":
-            return FrameBlock(nn.Conv2d(plan.channels, plan.out_channels, 3, padding=1))
+            return FrameBlock([nn.Conv2d(plan.channels, plan.out_channels, 3, padding=1)])
         if plan.kind == "down":
-            return FrameBlock(Downsample(plan.channels))
+            return FrameBlock([Downsample(plan.channels)])
         layers: list[nn.Module] = [self._res(plan.channels, plan.out_channels)]
         if plan.attention:
             layers.append(self._spatial(plan.out_channels))
-        return FrameBlock(*layers)
+        return FrameBlock(layers)
 
     def _res(self, channels: int, out_channels: int) -> ResBlock:
         c = self.configuration

@@ -35,7 +35,8 @@ class SpatialBlock(nn.Module):
     def forward(self, tokens: Tensor, keys: Keys) -> Tensor:
         tokens = self.attn1.over_space(self.norm1(tokens)).add_(tokens)
         tokens = self.attn2(self.norm2(tokens), keys).add_(tokens)
-        return self.ff(self.norm3(tokens)).add_(tokens)
+        result: Tensor = self.ff(self.norm3(tokens))
+        return result.add_(tokens)
 
 
 class TemporalBlock(nn.Module):
@@ -53,7 +54,8 @@ class TemporalBlock(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         tokens = self.attn1.over_time(self.norm1(tokens)).add_(tokens)
         tokens = self.attn2.over_time(self.norm2(tokens)).add_(tokens)
-        return self.ff(self.norm3(tokens)).add_(tokens)
+        result: Tensor = self.ff(self.norm3(tokens))
+        return result.add_(tokens)
 
 
 class SpatialTransformer(nn.Module):
@@ -85,7 +87,8 @@ class SpatialTransformer(nn.Module):
 
     def keys(self, text: Tensor, image: Tensor | None) -> tuple[Keys, ...]:
         """Keys and values of the context for each block; see `CrossAttention.keys`."""
-        return tuple(block.attn2.keys(text, image) for block in self.transformer_blocks)
+        crossings = (block.get_submodule("attn2") for block in self.transformer_blocks)
+        return tuple(one.keys(text, image) for one in crossings if isinstance(one, CrossAttention))
 
 
 class TemporalTransformer(nn.Module):

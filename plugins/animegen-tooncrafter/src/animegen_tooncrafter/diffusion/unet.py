@@ -18,7 +18,7 @@ from animegen_tooncrafter.diffusion.attention import Keys, SelfAttention
 from animegen_tooncrafter.diffusion.context import Context, split_context
 from animegen_tooncrafter.diffusion.control import Control
 from animegen_tooncrafter.diffusion.embedding import sinusoids
-from animegen_tooncrafter.diffusion.layers import Downsample, GroupNorm, SiLU, Upsample
+from animegen_tooncrafter.diffusion.layers import Downsample, GroupNorm, SiLU, Upsample, dtype_of
 from animegen_tooncrafter.diffusion.resblock import ResBlock
 from animegen_tooncrafter.diffusion.transformer import SpatialTransformer, TemporalTransformer
 
@@ -42,7 +42,7 @@ class Pass:
     temporal: bool = True
 
 
-class Block(nn.Sequential):
+class Block(nn.ModuleList):
     """Layers behind one another, each called with what its kind needs: (B·T, C, H, W) -> (B·T, C', H', W')."""
 
     def forward(self, x: Tensor, call: Pass) -> Tensor:
@@ -75,10 +75,10 @@ class UNet(nn.Module):
         self.time_embed = nn.Sequential(nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         self.fps_embedding = nn.Sequential(nn.Linear(width, embedding), nn.SiLU(), nn.Linear(embedding, embedding))
         self.input_blocks = nn.ModuleList(self._block(plan) for plan in input_plan(c))
-        self.init_attn = Block(TemporalTransformer(width, INIT_HEADS, c.num_head_channels, pointwise=True))
+        self.init_attn = Block([TemporalTransformer(width, INIT_HEADS, c.num_head_channels, pointwise=True)])
         deepest = input_plan(c)[-1].out_channels
         self.middle_block = Block(
-            self._res(deepest, deepest), self._spatial(deepest), self._over_time(deepest), self._res(deepest, deepest)
+            [self._res(deepest, deepest), self._spatial(deepest), self._over_time(deepest), self._res(deepest, deepest)]
         )
         self.output_blocks = nn.ModuleList(self._block(plan) for plan in output_plan(c))
         self.out = nn.Sequential(GroupNorm(width), SiLU(), nn.Conv2d(width, c.out_channels, 3, padding=1))
@@ -134,8 +134,8 @@ class UNet(nn.Module):
             h = torch.cat((h, skip), 1)
             del skip
             h = self._run(block, h, call, context, f"output_blocks.{index}")
-        h = self.out(h)
-        return h.unflatten(0, (samples, frames)).transpose(1, 2).float().contiguous()
+        v: Tensor = self.out(h)
+        return v.view(samples, frames, *v.shape[1:]).transpose(1, 2).float().contiguous()
 
     def prepare(self, tokens: Tensor, frames: int) -> Context:
         """Keys and values of every transformer for the tokens (B, 77 + L, W) of a clip of `frames` frames."""
@@ -152,7 +152,7 @@ class UNet(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """The type that all but the embedding is computed in."""
-        return self.out[2].weight.dtype  # type: ignore[no-any-return, union-attr]
+        return dtype_of(self.out)
 
     def compute_in(self, dtype: torch.dtype) -> UNet:
         """Convert to `dtype` (in place), but leave the small layers that embed time and fps in float32."""
@@ -175,10 +175,10 @@ class UNet(nn.Module):
         if fs is None:
             fs = torch.full_like(timesteps, self.configuration.default_fs)
         width = self.configuration.model_channels
-        kind = self.time_embed[0].weight.dtype
-        total = self.time_embed(sinusoids(timesteps, width).to(kind)).float()
-        total += self.fps_embedding(sinusoids(fs, width).to(kind)).float()
-        return total  # type: ignore[no-any-return]
+        kind = dtype_of(self.time_embed)
+        of_time: Tensor = self.time_embed(sinusoids(timesteps, width).to(kind)).float()
+        of_fps: Tensor = self.fps_embedding(sinusoids(fs, width).to(kind)).float()
+        return of_time + of_fps
 
     def _run(self, block: nn.Module, h: Tensor, call: Pass, context: Context, name: str) -> Tensor:
         call = Pass(call.embedding, call.frames, context.keys.get(name, ()), call.temporal)
@@ -197,15 +197,15 @@ class UNet(nn.Module):
 
     def _block(self, plan: BlockPlan) -> Block:
         if plan.kind == "conv":
-            return Block(nn.Conv2d(plan.channels, plan.out_channels, 3, padding=1))
+            return Block([nn.Conv2d(plan.channels, plan.out_channels, 3, padding=1)])
         if plan.kind == "down":
-            return Block(Downsample(plan.channels))
+            return Block([Downsample(plan.channels)])
         layers: list[nn.Module] = [self._res(plan.channels, plan.out_channels)]
         if plan.attention:
             layers += [self._spatial(plan.out_channels), self._over_time(plan.out_channels)]
         if plan.up:
             layers.append(Upsample(plan.out_channels))
-        return Block(*layers)
+        return Block(layers)
 
     def _res(self, channels: int, out_channels: int) -> ResBlock:
         c = self.configuration
