@@ -14,6 +14,8 @@ BLACKEST = 20
 FLAT = 6
 """Largest range of values in a bar: rounding and compression, not drawing in the dark."""
 _STEP = 8
+_RINGING = 8  # px: a block of the encoder that holds the edge of the picture rings as far into the bar
+_RINGS, _RINGS_MEAN = 48, 4.0  # largest and mean value of such a row, the latter above the bar's
 
 
 class Bars(NamedTuple):
@@ -38,26 +40,45 @@ def find_bars(image: Image) -> Bars:
 
     A dark scene is none: it is drawn, so its rows are not flat. Where there is alpha, a bar is opaque.
     """
-    across = image.transpose(1, 0, 2)
-    return Bars(_depth(image), _depth(image[::-1]), _depth(across), _depth(across[::-1]))
+    top = _depth(image)
+    if top == image.shape[0]:
+        return Bars(top=top)
+    bottom = _depth(image[::-1])
+    across = image[top : image.shape[0] - bottom].transpose(1, 0, 2)
+    return Bars(top, bottom, _depth(across), _depth(across[::-1]))
 
 
 def _depth(image: Image) -> int:
+    """Rows from the top on that belong to a bar."""
+    flat = _flat(image)
+    return flat + (_ringing(image, flat) if _RINGING <= flat < image.shape[0] else 0)
+
+
+def _flat(image: Image) -> int:
     """Rows from the top on that are black, and flat together."""
     height: int = image.shape[0]
     low, high = 255, 0
     for start in range(0, height, _STEP):
         rows = image[start : start + _STEP]
-        opaque = rows[..., 3].min(axis=1) == 255 if rows.shape[2] == 4 else np.ones(len(rows), bool)
-        highest = rows[..., :3].max(axis=(1, 2))
-        if highest[0] > BLACKEST:
-            return start
-        lowest = rows[..., :3].min(axis=(1, 2))
-        for index in range(len(rows)):
-            low, high = min(low, int(lowest[index])), max(high, int(highest[index]))
-            if high > BLACKEST or high - low > FLAT or not opaque[index]:
+        values = np.ascontiguousarray(rows[..., :3]).reshape(len(rows), -1)
+        for index, (lowest, highest) in enumerate(
+            zip(values.min(axis=1).tolist(), values.max(axis=1).tolist(), strict=True)
+        ):
+            low, high = min(low, lowest), max(high, highest)
+            see_through = image.shape[2] == 4 and bool((rows[index, :, 3] < 255).any())
+            if high > BLACKEST or high - low > FLAT or see_through:
                 return start + index
     return height
+
+
+def _ringing(image: Image, start: int) -> int:
+    """Rows from `start` on that are black but for what compression let in from the picture."""
+    rows = image[start : start + _RINGING, :, :3]
+    level = float(image[start - 1, :, :3].mean())
+    rings = (rows.max(axis=(1, 2)) <= _RINGS) & (rows.mean(axis=(1, 2)) <= level + _RINGS_MEAN)
+    if image.shape[2] == 4:
+        rings &= image[start : start + _RINGING, :, 3].min(axis=1) == 255
+    return int(np.argmin(rings)) if not rings.all() else len(rings)
 
 
 def keep_bars(frame: Image, source: Image, bars: Bars) -> Image:
