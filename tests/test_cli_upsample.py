@@ -423,6 +423,15 @@ def _film(path: Path, images: list[np.ndarray]) -> tuple[Any, ...]:
     return ("film.mkv",)
 
 
+def _alpha(path: Path, images: list[np.ndarray]) -> tuple[Any, ...]:
+    from PIL import Image
+
+    half = np.full(images[0].shape[:2], 128, np.uint8)
+    pictures = [Image.fromarray(np.dstack([image, half])) for image in images]
+    pictures[0].save(path / "alpha.webp", save_all=True, append_images=pictures[1:], duration=100, lossless=True)
+    return ("alpha.webp", "--format", "mp4")
+
+
 def _and(*more: Any) -> Make:
     return lambda path, images: (*_film(path, images), *more)
 
@@ -440,6 +449,7 @@ BAD: dict[str, tuple[Make, int, str, str]] = {
     "rate of a file": (_and("--source-fps", 12), 2, "for a folder", ""),
     "10 bits": (_ten_bits, 4, "10 bit", "--eight-bit"),
     "HDR": (_hdr, 4, "HDR (PQ)", "--eight-bit"),
+    "alpha in MP4": (_alpha, 2, "alpha", ".mkv"),
     "too large": (_large, 4, "64x48", "--max-pixels"),
     "missing": (lambda *_: ("nothing.mp4",), 4, "nothing.mp4", ""),
     "no video named": (lambda *_: (), 2, "VIDEO is missing", "animegen upsample VIDEO"),

@@ -245,7 +245,7 @@ class Film:
         def draw(plans: Iterable[GapPlan], wanted: Callable[[int], bool]) -> Iterator[Drawn]:
             frames = fill(choice.stage.full_name, spec, stage, plans, wanted=wanted)
             while True:
-                with blame(choice):
+                with blame(choice, smaller=""):
                     drawn = next(frames, None)
                 if drawn is None:
                     return

@@ -84,9 +84,17 @@ class SegmentedFrames(Sequence["Image"]):
         with container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            frame = next(islice(container.decode(stream), place, None))
+            if coding.codec == "ffv1":  # each frame by itself
+                packets = (packet for packet in container.demux(stream) if packet.size)
+                frame = _decode(stream, next(islice(packets, place, None)))
+            else:
+                frame = next(islice(container.decode(stream), place, None))
             width, height = coding.size
             return opaque(to_rgba(frame) if coding.alpha else to_rgb(frame))[:height, :width]
+
+
+def _decode(stream: Any, packet: Any) -> Any:
+    return [*packet.decode(), *stream.decode(None)][0]
 
 
 def opaque(image: Image) -> Image:

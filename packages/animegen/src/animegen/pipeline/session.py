@@ -191,15 +191,20 @@ def named_files(options: Any) -> dict[str, str]:
 
 
 @contextmanager
-def blame(choice: Choice) -> Iterator[None]:
-    """Turn whatever a stage raises into one line that names it; the traceback goes to the log."""
+def blame(choice: Choice, *, smaller: str = "a smaller --size, or ") -> Iterator[None]:
+    """Turn whatever a stage raises into one line that names it; the traceback goes to the log.
+
+    Args:
+        choice: The stage.
+        smaller: What else than the stage's own options can be made smaller where memory does not suffice.
+    """
     name = choice.stage.full_name
     try:
         yield
     except AnimeGenError:
         raise
     except MemoryError as error:
-        raise _out_of_memory(name, choice.role, str(error)) from error
+        raise _out_of_memory(name, choice.role, str(error), smaller) from error
     except ImportError as error:
         raise MissingError(
             f"{name} could not be imported: {error}.",
@@ -207,7 +212,7 @@ def blame(choice: Choice) -> Iterator[None]:
         ) from error
     except Exception as error:
         if type(error).__name__ == "OutOfMemoryError" or "Insufficient memory" in str(error):
-            raise _out_of_memory(name, choice.role, str(error)) from error
+            raise _out_of_memory(name, choice.role, str(error), smaller) from error
         log.exception("%s raised in %s", name, choice.role)
         text = " ".join(str(error).split())
         raise StageError(
@@ -216,12 +221,12 @@ def blame(choice: Choice) -> Iterator[None]:
         ) from error
 
 
-def _out_of_memory(name: str, role: str, text: str) -> ResourceError:
+def _out_of_memory(name: str, role: str, text: str, smaller: str) -> ResourceError:
     text = " ".join(text.split())
     return ResourceError(
         f"out of memory in {role} ({name}){f': {text[:200]}' if text else ''}.",
         hint=(
-            "try a smaller --size, or a smaller setting of the stage: animegen plugins show " + name,
+            f"try {smaller}a smaller setting of the stage: animegen plugins show {name}",
             "what is finished is kept; the same command with --resume goes on from it",
         ),
     )
