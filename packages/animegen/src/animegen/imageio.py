@@ -78,6 +78,16 @@ def decode_image(
     return image if alpha is None else lay_on(image, alpha, 255)
 
 
+def read_rgba(path: str | Path, *, max_pixels: int = MAX_PIXELS, role: str = "") -> Image:
+    """Read the picture in `path` with its transparency: (H, W, 4) uint8, straight alpha (255 where it has none).
+
+    Raises:
+        InputError: As for `read_image`.
+    """
+    image, alpha = _decode(_read_bytes(path, role), str(path), max_pixels, role, None)
+    return np.dstack([image, np.full(image.shape[:2], 255, np.uint8) if alpha is None else alpha])
+
+
 def read_mask(path: str | Path, *, max_pixels: int = MAX_PIXELS, role: str = "") -> Mask:
     """Read a mask: (H, W) bool, True where the picture's luma is at least 128 and it is not transparent.
 
@@ -111,7 +121,7 @@ def write_image(path: str | Path, image: Image, *, level: int = 1, quality: int 
 
     Args:
         path: Ends in .png, .jpg, .jpeg, .webp, .bmp, .tif, .tiff or .avif. Missing folders are made.
-        image: The picture.
+        image: The picture; a PNG may also hold (H, W, 4) uint8 RGBA.
         level: How hard PNG is compressed, 0 .. 9; 1 is made for speed, 4 saves a third on black and white.
         quality: Of JPEG, WebP and AVIF, 1 .. 100; 100 makes WebP lossless.
 
@@ -126,9 +136,11 @@ def write_image(path: str | Path, image: Image, *, level: int = 1, quality: int 
             f"{path} does not say which image format is meant (its suffix is {path.suffix!r}).",
             hint=f"{did_you_mean(suffix, _SUFFIXES)}end it in one of {' '.join(_SUFFIXES)}",
         )
-    if not is_image(image):
+    transparent = suffix == ".png" and isinstance(image, np.ndarray) and image.ndim == 3 and image.shape[2] == 4
+    if not is_image(image[..., :3] if transparent else image):
         raise UsageError(f"an image is (H, W, 3) uint8 RGB, not {describe(image)}.")
-    write_bytes(path, _encode(suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR), level, quality))
+    order = cv2.COLOR_RGBA2BGRA if transparent else cv2.COLOR_RGB2BGR
+    write_bytes(path, _encode(suffix, cv2.cvtColor(image, order), level, quality))
 
 
 def encode_png(image: Image, *, level: int = 1) -> bytes:

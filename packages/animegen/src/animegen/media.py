@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Image: TypeAlias = NDArray[np.uint8]
-    """(H, W, 3) uint8 RGB. A grey page is three equal channels."""
+    """(H, W, 3) uint8 RGB. A grey page is three equal channels. Where a text says so, (H, W, 4) with alpha."""
     Mask: TypeAlias = NDArray[np.bool_]
     """(H, W) bool, True where something is to be filled."""
     Frames: TypeAlias = NDArray[np.uint8]

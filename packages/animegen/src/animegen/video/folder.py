@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import secrets
 import shutil
@@ -13,12 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, overload
 
-import numpy as np
-import PIL.Image
-
-from animegen.atomic import write_bytes
 from animegen.errors import InputError, UsageError
-from animegen.imageio import MAX_PIXELS, _decode, _read_bytes, image_size, no_such_file, read_image, write_image
+from animegen.imageio import image_size, no_such_file, read_image, read_rgba, write_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -117,9 +112,7 @@ class FrameFolder(Sequence["Image"]):
         return self._checked(file, read_image(file))
 
     def _read_rgba(self, file: Path) -> Image:
-        image, alpha = _decode(_read_bytes(file, ""), str(file), MAX_PIXELS, "", None)
-        opacity = np.full(image.shape[:2], 255, np.uint8) if alpha is None else alpha
-        return self._checked(file, np.dstack([image, opacity]))
+        return self._checked(file, read_rgba(file))
 
     def _checked(self, file: Path, image: Image) -> Image:
         size = (image.shape[1], image.shape[0])
@@ -147,7 +140,7 @@ def write_folder(path: str | Path, frames: Iterable[Image]) -> int:
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
 
     def write(numbered: tuple[int, Image]) -> None:
-        _write(beside / f"{numbered[0]:06d}.png", numbered[1])
+        write_image(beside / f"{numbered[0]:06d}.png", numbered[1])
 
     try:
         count = sum(1 for _ in in_threads(write, enumerate(frames)))
@@ -174,15 +167,6 @@ def in_threads(work: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
         finally:
             for future in waiting:
                 future.cancel()
-
-
-def _write(path: Path, image: Image) -> None:
-    if image.shape[2] == 3:
-        write_image(path, image)
-        return
-    data = io.BytesIO()
-    PIL.Image.fromarray(image).save(data, "PNG", compress_level=1)
-    write_bytes(path, data.getvalue())
 
 
 def _head(file: Path) -> bytes:
