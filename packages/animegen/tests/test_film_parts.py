@@ -63,6 +63,22 @@ class Stage:
         return fill("toys:mix", SPEC, self, plans, wanted=wanted)
 
 
+class Chained(Stage):
+    """Sees a sequence, two images ahead of what it gives."""
+
+    def sequence(self, images, times):
+        seen, times = [], iter(times)
+        for image in images:
+            seen.append(image)
+            if len(seen) > 2:
+                yield self._at(seen[:2], next(times))
+                del seen[0]
+        yield self._at(seen, next(times))
+
+    def _at(self, pair, times):
+        return self(*pair, times) if times else np.empty((0, *pair[0].shape), np.uint8)
+
+
 def film(parts, total):
     return [path.read_text() for path in parts.paths(total)]
 
@@ -112,6 +128,15 @@ def test_several_devices_share_the_film(tmp_path, whole, count):
     assert film(parts, total) == whole
     assert sum(stage.drawn for stage in stages) == meter.drawn == 87
     assert len(set.union(*(stage.threads for stage in stages))) > 1
+
+
+@pytest.mark.parametrize("until", [0, 4, 20])
+@pytest.mark.parametrize("devices", [1, 3])
+def test_a_stage_that_sees_a_sequence_gives_the_same_film(tmp_path, whole, until, devices):
+    with pytest.raises(RuntimeError):
+        make(tmp_path / "film", [Chained(until, RuntimeError()) for _ in range(devices)])
+    parts, total, _ = make(tmp_path / "film", [Chained() for _ in range(devices)])
+    assert film(parts, total) == whole
 
 
 @pytest.mark.parametrize("until", [0, 1, 5, 6, 20, 47, 86])

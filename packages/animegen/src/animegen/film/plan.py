@@ -46,7 +46,7 @@ def frames_out(settings: UpsampleSettings, source: Source) -> int | None:
 
 
 def memory_need_mib(settings: UpsampleSettings, source: Source) -> int:
-    """The bound of what is in memory, MiB, however long the film; the stage is counted as a built-in one."""
+    """The bound of what is in memory, MiB, however long the film; what a stage takes counts if it is built in."""
     width, height = source.reader.size
     channels = 4 if source.reader.alpha else 3
     pixels = width * height
@@ -56,7 +56,8 @@ def memory_need_mib(settings: UpsampleSettings, source: Source) -> int:
     segment = segment_length(source.reader.size, channels) // ratio + 1
     ahead = 2 * (AHEAD + 1) if workers == 1 else (workers + 2) * min(segment, segment_length((width, height)))
     ahead += settings.values.max_run if settings.values.duplicates == "retime" else 0
-    each = _STAGE + SLICE * channels + (AHEAD + 3) * channels + _CODECS
+    stage = 0 if settings.choice.stage.spec.needs.libraries else _STAGE
+    each = stage + SLICE * channels + (AHEAD + 3) * channels + _CODECS
     return round(_PROGRAM + pixels * (ahead * held + workers * each) / 2**20)
 
 
@@ -104,8 +105,8 @@ def plan_lines(
     for note in notes:
         yield "note", note
     need, room = disk_need_mib(settings, source, Path(clip).suffix), free_mib(out)
-    more = "" if stage.spec.needs.accelerator_gib == 0 else " without the stage's own"
-    yield "need", f"at most {memory_need_mib(settings, source)} MiB of memory{more}, however long it is"
+    beside = f" beside what {stage.name} takes" if stage.spec.needs.libraries else ""
+    yield "need", f"at most {memory_need_mib(settings, source)} MiB of memory{beside}, however long it is"
     yield "disk", f"about {need} MiB below {out}" + ("" if room is None else f" ({room} MiB free)")
     if room is not None and need > room:
         yield "note", "the disk may become full; what is finished by then is kept, and --resume goes on from it"
