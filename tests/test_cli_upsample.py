@@ -653,6 +653,40 @@ def test_a_full_disk_loses_nothing(animegen: Call, film: Path, monkeypatch: pyte
     assert other.read_bytes() == clip_of(resumed).read_bytes()
 
 
+def test_a_disk_that_is_full_at_the_very_end(animegen: Call, film: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every frame is there; the clip alone does not fit. Going on reads no frame and needs no stage."""
+    import animegen.film.outputs as outputs
+    from animegen.errors import ResourceError
+
+    def full(*_: Any, **__: Any) -> None:
+        raise ResourceError("clip.mp4 cannot be written: No space left on device.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outputs, "join", full)
+        result = animegen("upsample", film, "--with", "flow")
+    assert (result.code, len(result.errors)) == (5, 1)
+    assert "--resume" in result.err
+    with monkeypatch.context() as patch:
+        patch.setattr("animegen.film.film.Film._draw", None)
+        resumed = animegen("upsample", film, "--with", "flow", "--resume")
+    assert len(frames_of(clip_of(resumed))) == 20
+    step = read_record(clip_of(resumed).parent)["steps"][0]
+    assert (step["cached"], step["info"]["frames_in"], step["info"]["kept"]) == (True, 10, 20)
+
+
+def test_what_a_broken_run_drew_is_used_without_a_word_too_unless_it_is_forced(
+    animegen: Call, film: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = []
+    for more in ((), ("--force",)):
+        with monkeypatch.context() as patch:
+            patch.setattr("animegen.film.film.Film._finish", None)
+            assert animegen("upsample", film, "--with", "crossfade", *more).code == 1
+        clip = clip_of(animegen("upsample", film, "--with", "crossfade", *more))
+        kept.append(read_record(clip.parent)["steps"][0]["info"]["kept"])
+    assert kept == [20, 0]
+
+
 @pytest.mark.slow
 def test_files_that_may_not_grow_further(place: Path, finish: Call, picture: Call) -> None:
     """A limit of the system in place of a full disk: the encoder, too, is told that it cannot write."""

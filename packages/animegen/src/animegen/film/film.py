@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from animegen.clip import Clip
-from animegen.errors import InputError
+from animegen.errors import InputError, ResourceError
 from animegen.film.cut_list import given_cuts
 from animegen.film.outputs import Output, open_film
 from animegen.film.parts import Parts, segment_length
@@ -266,7 +266,11 @@ class Film:
             raise InputError(f"{self.source.name} has no frames.")
         self.reporter.started(2, 2, "write", f"{self._output.name} and contact sheet")
         started = time.perf_counter()
-        record.outputs = self._output.write(parts, facts, folder, record.id, self.reporter)
+        try:
+            record.outputs = self._output.write(parts, facts, folder, record.id, self.reporter)
+        except ResourceError as error:
+            hint = "every frame is kept; the same command with --resume puts them together"
+            raise ResourceError(error.message, hint=(*error.hints, hint)) from error
         seconds = time.perf_counter() - started
         record.steps[-1].info["spent"]["joining"] = round(seconds, 4)
         record.steps[-1].peak_memory_mib = peak_memory_mib()

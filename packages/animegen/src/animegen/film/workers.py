@@ -56,14 +56,17 @@ class Meter:
         with self._lock:
             self.drawn, self.copied, self.kept = self.drawn + drawn, self.copied + copied, self.kept + kept
 
+    def spent(self, part: str, seconds: float) -> None:
+        with self._lock:
+            self.seconds[part] += seconds
+
     @contextmanager
     def timed(self, part: str) -> Iterator[None]:
         started = time.perf_counter()
         try:
             yield
         finally:
-            with self._lock:
-                self.seconds[part] += time.perf_counter() - started
+            self.spent(part, time.perf_counter() - started)
 
 
 @dataclass(frozen=True, eq=False)
@@ -220,7 +223,7 @@ class Crew:
             while True:
                 started, waited = time.perf_counter(), 0.0
                 drawn = next(drawing, None)
-                self._meter.seconds["drawing"] += time.perf_counter() - started - waited
+                self._meter.spent("drawing", time.perf_counter() - started - waited)
                 if drawn is None:
                     break
                 yield from before(drawn.number)
