@@ -1,9 +1,9 @@
 """One clip, from two keyframes and a prompt to sixteen frames: which part is given what.
 
-    prompt ──► text tower ─────────────────────────┐
-    first ───► image tower ──► projector ──────────┴► context ─┐
-    first ─┬─► encoder ──► latents at both ends, zeros between ─┼► U-Net, step by step ──► latents ──► decoder ──► frames
-    last ──┘        └────► five features of both ──────────────┴──────────────────────────────────────┘
+    prompt ─► text tower ─────────────┐
+    first ──► image tower ─► projector ┴─► context ──────────────────┐
+    first ─┬► encoder ─┬► latents at both ends, zeros between ───────┴► U-Net, step by step ─► latents ─┐
+    last ──┘           └► five features of both ────────────────────────────────────────────────────────┴► decoder
 
 The second keyframe reaches the U-Net as a latent only, never through the context.
 
@@ -159,7 +159,7 @@ def condition(
     clip_image: Tensor | None = None,
 ) -> Conditions:
     """The first third of `synthesize`: all but the U-Net and the decoder."""
-    _check(first, last, settings)
+    check_keyframes(first, last, settings)
     branches = settings.guidance.branches(settings.guidance.interval[0])
     # What each branch reads, and whether it sees the picture or mid grey in its place.
     prompts = {CONDITIONAL: prompt, UNCONDITIONAL: settings.negative_prompt, IMAGE_ONLY: settings.negative_prompt}
@@ -218,7 +218,12 @@ def decode(latents: Tensor, conditions: Conditions, parts: Parts, settings: Sett
         return first_stage.decode(clip, references, chunking=settings.chunking, second_pass=settings.second_pass)
 
 
-def _check(first: Tensor, last: Tensor, settings: Settings) -> None:
+def check_keyframes(first: Tensor, last: Tensor, settings: Settings) -> None:
+    """Refuse what the model cannot draw, before anything is loaded.
+
+    Raises:
+        UsageError: Sizes do not fit, or there are too few frames.
+    """
     if first.shape != last.shape:
         raise UsageError(f"The keyframes are {_size(first)} and {_size(last)}.", hint="both need one size")
     if any(side % MULTIPLE for side in first.shape[-2:]):

@@ -16,8 +16,8 @@ from animegen_tooncrafter.first_stage.autoencoder import FirstStage
 from animegen_tooncrafter.first_stage.blocks import MiddleAttention
 from animegen_tooncrafter.first_stage.decoder import OutputConv, VideoBlock
 from animegen_tooncrafter.first_stage.reference import Combiner, ReferenceAttention
-from animegen_tooncrafter.first_stage.sweeps import Chunking, Sweeps
 from animegen_tooncrafter.first_stage.streams import Statistics, TimeStream
+from animegen_tooncrafter.first_stage.sweeps import Chunking, Sweeps
 
 CHUNKS = (Chunking(), Chunking(frames=1), Chunking(frames=3, recompute=True, offload=True))
 

@@ -78,7 +78,7 @@ class ImageTower(nn.Module):
         """(N, 3, H, W) in [-1, 1] -> (N, 1 + patches, width) in the parameters' type, the class token first.
 
         Raises:
-            ResourceError: There are values that are not numbers.
+            NotFiniteError: There are values that are not numbers.
         """
         visual = self.model.visual
         weight = visual.conv1.weight

@@ -30,7 +30,7 @@ def script_keyframe(picture: NDArray[np.uint8], height: int, width: int) -> Tens
     The shorter side becomes min(height, width), the middle is cut out, and where the picture is too narrow for that
     there is black.
     """
-    tall, wide = _resized(*picture.shape[:2], min(height, width))
+    tall, wide = _resized(picture.shape[0], picture.shape[1], min(height, width))
     small = np.asarray(Image.fromarray(picture).resize((wide, tall), Image.Resampling.BILINEAR))
     levels = torch.from_numpy(np.array(small)).permute(2, 0, 1).float()
     return _centre(levels, height, width) / 255 * 2 - 1
@@ -42,7 +42,7 @@ def gradio_keyframe(picture: NDArray[np.uint8], height: int, width: int, *, anti
     Args:
         antialias: What torchvision does since 0.17; False for the versions before.
     """
-    tall, wide = _resized(*picture.shape[:2], min(height, width))
+    tall, wide = _resized(picture.shape[0], picture.shape[1], min(height, width))
     whole = keyframe(picture)[None]
     small = interpolate(whole, (tall, wide), mode="bilinear", align_corners=False, antialias=antialias)[0]
     return _centre(small, height, width)

@@ -43,7 +43,7 @@ class TextTower(nn.Module):
         """Prompts, or their (N, 77) `tokenize`d form, to (N, 77, width) in the parameters' type.
 
         Raises:
-            ResourceError: There are values that are not numbers.
+            NotFiniteError: There are values that are not numbers.
         """
         model = self.model
         ids = prompts if isinstance(prompts, Tensor) else tokenize(prompts)

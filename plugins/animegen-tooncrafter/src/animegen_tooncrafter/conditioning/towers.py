@@ -12,8 +12,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from animegen.errors import ResourceError
-from animegen_tooncrafter.diffusion.finite import is_finite
+from animegen_tooncrafter.diffusion.finite import NotFiniteError, is_finite
 
 TEXT_LEFTOVERS = (
     r"model\.(text_projection|logit_scale|attn_mask)$",
@@ -75,12 +74,12 @@ def checked(tokens: Tensor, tower: str) -> Tensor:
     """`tokens`, all of them numbers.
 
     Raises:
-        ResourceError: Some are not.
+        NotFiniteError: Some are not.
     """
     if not is_finite(tokens):
         kind = str(tokens.dtype).removeprefix("torch.")
-        raise ResourceError(
-            f"OpenCLIP's {tower} tower gave values that are not numbers, in {kind}.",
-            hint="use --dtype bfloat16 or float32; in float32: animegen weights verify --all",
+        raise NotFiniteError(
+            f"OpenCLIP's {tower} tower gave numbers that are not finite in {kind}.",
+            hint="use --dtype bfloat16 or float32; in float32: animegen weights verify",
         )
     return tokens

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from animegen.errors import ResourceError
+from animegen_tooncrafter.diffusion.finite import NotFiniteError, is_finite
 from animegen_tooncrafter.first_stage.architecture import DOWN, SCALE_FACTOR, FirstStageConfiguration
 from animegen_tooncrafter.first_stage.decoder import Decoder
 from animegen_tooncrafter.first_stage.encoder import Encoder, Posterior
@@ -62,21 +62,22 @@ class FirstStage(nn.Module):
         """Pictures one after the other: (N, 3, H, W) in [-1, 1] -> their posterior, and five features (N, C, h, w).
 
         Raises:
-            ResourceError: There are values that are not numbers.
+            NotFiniteError: There are values that are not numbers.
         """
         moments, features = [], []
-        for one in pictures.to(self.device, torch.float32).split(1):
-            h, maps = self.encoder(one)
+        for one in pictures.to(self.device, torch.float32):
+            h, maps = self.encoder(one[None])
             moments.append(self.quant_conv(h))
             features.append([each.to(self.dtype) for each in maps])
         posterior = Posterior.of(torch.cat(moments))
         result = tuple(torch.cat(maps) for maps in zip(*features, strict=True))
-        checks = {"encoder": torch.cat(moments), **{f"encoder.down.{i}": one for i, one in enumerate(result)}}
-        for name, values in checks.items():
-            if not bool(values.isfinite().all()):
-                raise ResourceError(
-                    f"first_stage_model.{name} gave values that are not numbers, in {_name(self.dtype)}.",
-                    hint="use --dtype float32, or animegen weights verify --all where that is what was used",
+        names = ("conv_in", *(f"down.{i}" for i in range(len(result) - 1)), "mid")
+        for name, values in zip(names, (result[-1], *result[:-1], posterior.mean), strict=True):
+            if not is_finite(values):
+                kind = str(self.dtype).removeprefix("torch.")
+                raise NotFiniteError(
+                    f"the encoder gave numbers that are not finite in {kind}; the first come from {name}.",
+                    hint="animegen weights verify" if kind == "float32" else "use --dtype bfloat16, or float32",
                 )
         return posterior, result
 
@@ -131,7 +132,3 @@ class FirstStage(nn.Module):
     def latent_size(self, height: int, width: int) -> tuple[int, int]:
         """(h, w) of the latent of a picture."""
         return height // DOWN, width // DOWN
-
-
-def _name(dtype: torch.dtype) -> str:
-    return str(dtype).removeprefix("torch.")

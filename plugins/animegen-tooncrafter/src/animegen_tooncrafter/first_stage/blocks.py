@@ -22,7 +22,7 @@ class ResnetBlock(nn.Module):
             self.nin_shortcut = Conv2d(channels, out_channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.conv1(swish(self.norm1(x)))
+        h: Tensor = self.conv1(swish(self.norm1(x)))
         h = self.conv2(swish(self.norm2(h)))
         if self.norm1.num_channels == self.norm2.num_channels:
             return h.add_(x)

@@ -102,4 +102,4 @@ class References:
 
 def _heads(tokens: Tensor) -> Tensor:
     """(1, L, 512) -> (1, 8, L, 64)."""
-    return tokens.unflatten(-1, (HEADS, -1)).transpose(1, 2)
+    return tokens.view(*tokens.shape[:2], HEADS, HEAD_WIDTH).transpose(1, 2)

@@ -178,4 +178,4 @@ class TimeStream:
             result = torch.baddbmm(bias[None, :, None], self._matrix.expand(count, -1, -1), three)
         else:
             result = half_sum(torch.bmm(self._matrix.expand(count, -1, -1), three), bias, self._dtype)
-        return result.unflatten(-1, (height, width))
+        return result.view(count, channels, height, width)

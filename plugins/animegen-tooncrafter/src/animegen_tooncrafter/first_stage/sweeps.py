@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from animegen.errors import ResourceError
+from animegen_tooncrafter.diffusion.finite import NotFiniteError
 from animegen_tooncrafter.first_stage.decoder import Decoder, Section, VideoBlock
 from animegen_tooncrafter.first_stage.reference import References
 from animegen_tooncrafter.first_stage.streams import FrameQueue, Statistics, TimeStream
@@ -86,7 +86,7 @@ class Sweeps:
             (T, 3, 8h, 8w) float32, or those of `only`; about -1 to 1, not cut.
 
         Raises:
-            ResourceError: There are values that are not numbers; the message says from which layer on.
+            NotFiniteError: There are values that are not numbers; the message says from which layer on.
         """
         frames = len(latents)
         first, stop = only or (0, frames)
@@ -213,7 +213,7 @@ class Sweeps:
         for (name, _), ok in zip(self._checks, finite, strict=True):
             if not ok:
                 kind = str(self._dtype).removeprefix("torch.")
-                raise ResourceError(
-                    f"the decoder gave values that are not numbers from first_stage_model.decoder.{name} on, in {kind}.",
-                    hint="use --dtype float32 (or bfloat16)" if kind == "float16" else "animegen weights verify --all",
+                raise NotFiniteError(
+                    f"the decoder gave numbers that are not finite in {kind}; the first come from {name}.",
+                    hint="animegen weights verify" if kind == "float32" else "use --dtype bfloat16, or float32",
                 )
