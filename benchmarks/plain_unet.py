@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn import functional
 
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration, input_plan, output_plan
 
@@ -26,17 +26,17 @@ class PlainUNet:
         self.state = state
 
     def linear(self, name: str, x: Tensor) -> Tensor:
-        return F.linear(x, self.state[f"{name}.weight"], self.state.get(f"{name}.bias"))
+        return functional.linear(x, self.state[f"{name}.weight"], self.state.get(f"{name}.bias"))
 
     def conv(self, name: str, x: Tensor, stride: int = 1) -> Tensor:
         weight = self.state[f"{name}.weight"]
-        return F.conv2d(x, weight, self.state[f"{name}.bias"], stride=stride, padding=weight.shape[-1] // 2)
+        return functional.conv2d(x, weight, self.state[f"{name}.bias"], stride=stride, padding=weight.shape[-1] // 2)
 
     def norm(self, name: str, x: Tensor, eps: float = 1e-5) -> Tensor:
-        return F.group_norm(x, 32, self.state[f"{name}.weight"], self.state[f"{name}.bias"], eps)
+        return functional.group_norm(x, 32, self.state[f"{name}.weight"], self.state[f"{name}.bias"], eps)
 
     def layer_norm(self, name: str, x: Tensor) -> Tensor:
-        return F.layer_norm(x, x.shape[-1:], self.state[f"{name}.weight"], self.state[f"{name}.bias"])
+        return functional.layer_norm(x, x.shape[-1:], self.state[f"{name}.weight"], self.state[f"{name}.bias"])
 
     def sinusoids(self, numbers: Tensor) -> Tensor:
         half = self.c.model_channels // 2
@@ -45,7 +45,7 @@ class PlainUNet:
         return torch.cat([torch.cos(angles), torch.sin(angles)], dim=1)
 
     def embed(self, name: str, numbers: Tensor) -> Tensor:
-        return self.linear(f"{name}.2", F.silu(self.linear(f"{name}.0", self.sinusoids(numbers))))
+        return self.linear(f"{name}.2", functional.silu(self.linear(f"{name}.0", self.sinusoids(numbers))))
 
     def softmax_attention(self, q: Tensor, k: Tensor, v: Tensor, heads: int) -> Tensor:
         def split(x: Tensor) -> Tensor:
@@ -77,7 +77,7 @@ class PlainUNet:
         x = self.attention(f"{name}.attn1", self.layer_norm(f"{name}.norm1", x), None, heads) + x
         x = self.attention(f"{name}.attn2", self.layer_norm(f"{name}.norm2", x), context, heads) + x
         value, gate = self.linear(f"{name}.ff.net.0.proj", self.layer_norm(f"{name}.norm3", x)).chunk(2, dim=-1)
-        return self.linear(f"{name}.ff.net.2", value * F.gelu(gate)) + x
+        return self.linear(f"{name}.ff.net.2", value * functional.gelu(gate)) + x
 
     def spatial(self, name: str, x: Tensor, context: Tensor) -> Tensor:
         n, c, h, w = x.shape
@@ -94,28 +94,30 @@ class PlainUNet:
         weight_in, weight_out = self.state[f"{name}.proj_in.weight"], self.state[f"{name}.proj_out.weight"]
         pointwise = weight_in.ndim == 3
         if pointwise:
-            y = F.conv1d(y, weight_in, self.state[f"{name}.proj_in.bias"]).permute(0, 2, 1).contiguous()
+            y = functional.conv1d(y, weight_in, self.state[f"{name}.proj_in.bias"]).permute(0, 2, 1).contiguous()
         else:
             y = self.linear(f"{name}.proj_in", y.permute(0, 2, 1).contiguous())
         heads = 8 if pointwise else self.c.heads(c)
         y = self.block(f"{name}.transformer_blocks.0", y, None, heads)
         if pointwise:
-            y = F.conv1d(y.permute(0, 2, 1).contiguous(), weight_out, self.state[f"{name}.proj_out.bias"])
+            y = functional.conv1d(y.permute(0, 2, 1).contiguous(), weight_out, self.state[f"{name}.proj_out.bias"])
         else:
             y = self.linear(f"{name}.proj_out", y).permute(0, 2, 1).contiguous()
         return self.fold(y.reshape(b, h, w, c, t).permute(0, 3, 4, 1, 2).contiguous() + clip)
 
     def res(self, name: str, x: Tensor, embedding: Tensor, frames: int) -> Tensor:
-        y = self.conv(f"{name}.in_layers.2", F.silu(self.norm(f"{name}.in_layers.0", x)))
-        y = y + self.linear(f"{name}.emb_layers.1", F.silu(embedding))[:, :, None, None]
-        y = self.conv(f"{name}.out_layers.3", F.silu(self.norm(f"{name}.out_layers.0", y)))
+        y = self.conv(f"{name}.in_layers.2", functional.silu(self.norm(f"{name}.in_layers.0", x)))
+        y = y + self.linear(f"{name}.emb_layers.1", functional.silu(embedding))[:, :, None, None]
+        y = self.conv(f"{name}.out_layers.3", functional.silu(self.norm(f"{name}.out_layers.0", y)))
         if f"{name}.skip_connection.weight" in self.state:
             x = self.conv(f"{name}.skip_connection", x)
         clip = z = self.unfold(x + y, frames)
         for stage, layer in (("conv1", 2), ("conv2", 3), ("conv3", 3), ("conv4", 3)):
             here = f"{name}.temopral_conv.{stage}"
-            z = F.silu(self.norm(f"{here}.0", z))
-            z = F.conv3d(z, self.state[f"{here}.{layer}.weight"], self.state[f"{here}.{layer}.bias"], padding=(1, 0, 0))
+            z = functional.silu(self.norm(f"{here}.0", z))
+            z = functional.conv3d(
+                z, self.state[f"{here}.{layer}.weight"], self.state[f"{here}.{layer}.bias"], padding=(1, 0, 0)
+            )
         return self.fold(clip + z)
 
     def unfold(self, x: Tensor, frames: int) -> Tensor:
@@ -152,13 +154,11 @@ class PlainUNet:
             name = f"output_blocks.{index}"
             h = self.layers(name, plan.attention, torch.cat([h, skips.pop()], dim=1), embedding, context, frames)
             if plan.up:
-                h = self.conv(f"{name}.{3 if plan.attention else 1}.conv", F.interpolate(h, scale_factor=2))
-        h = self.conv("out.2", F.silu(self.norm("out.0", h)))
+                h = self.conv(f"{name}.{3 if plan.attention else 1}.conv", functional.interpolate(h, scale_factor=2))
+        h = self.conv("out.2", functional.silu(self.norm("out.0", h)))
         return self.unfold(h, frames)
 
-    def layers(
-        self, name: str, attention: bool, h: Tensor, embedding: Tensor, context: Tensor, frames: int
-    ) -> Tensor:
+    def layers(self, name: str, attention: bool, h: Tensor, embedding: Tensor, context: Tensor, frames: int) -> Tensor:
         h = self.res(f"{name}.0", h, embedding, frames)
         if attention:
             h = self.temporal(f"{name}.2", self.spatial(f"{name}.1", h, context), frames)
