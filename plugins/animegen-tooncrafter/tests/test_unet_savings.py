@@ -12,7 +12,7 @@ from torch.nn import functional
 from animegen_testing.seeded_weights import fill
 from animegen_tooncrafter.diffusion import attention, layers
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
-from animegen_tooncrafter.diffusion.attention import CrossAttention, SelfAttention
+from animegen_tooncrafter.diffusion.attention import CrossAttention, SelfAttention, project_packed
 from animegen_tooncrafter.diffusion.layers import FeedForward, GroupNorm, TemporalConv, to_clip, to_image, to_tokens
 from animegen_tooncrafter.diffusion.unet import UNet
 
@@ -81,6 +81,17 @@ def test_attention_over_time_needs_no_copies_to_be_right(
         torch.testing.assert_close(double.float(), usual, atol=1e-5, rtol=1e-5)
     module.pack()
     torch.testing.assert_close(module.over_time(tokens), expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.inference_mode()
+def test_one_batched_product_makes_queries_keys_and_values() -> None:
+    module = SelfAttention(32, 2).requires_grad_(False)
+    module.pack()
+    packed, tokens = module.packed_weight(), normal(2, 3, 7, 32)
+    assert packed is not None
+    for made, layer in zip(project_packed(tokens, packed), (module.to_q, module.to_k, module.to_v), strict=True):
+        assert made.is_contiguous()
+        torch.testing.assert_close(made.view(2, 3, 7, 32), layer(tokens), atol=1e-5, rtol=1e-5)
 
 
 @torch.inference_mode()
@@ -183,6 +194,25 @@ def test_layouts_are_views_and_convolutions_over_time_are_the_published_ones() -
     assert y.stride(1) == 1
     expected = functional.group_norm(video, 32, norm.weight, norm.bias)
     torch.testing.assert_close(y.view(2, 32, 3, 4, 5), expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("by_blocks", [False, True])
+def test_weights_that_accelerate_brings_when_they_are_needed(by_blocks: bool) -> None:
+    """Layers offloaded one by one, or whole blocks: the same result, the context's keys included."""
+    accelerate = pytest.importorskip("accelerate")
+    unet = seeded(lambda: UNet(TINY))
+    assert isinstance(unet, UNet)
+    unet.for_inference()
+    x, tokens = normal(1, 8, 4, 8, 8), normal(1, 141, 64, seed=1)
+    expected = unet(x, torch.tensor([700]), tokens)
+    classes = ["ResBlock", "SpatialTransformer", "TemporalTransformer"] if by_blocks else None
+    context = unet.prepare(tokens, 4)
+    offloaded = accelerate.cpu_offload(unet, torch.device("cpu"), preload_module_classes=classes)
+    assert any(parameter.is_meta for parameter in offloaded.parameters())
+    torch.testing.assert_close(offloaded(x, torch.tensor([700]), context), expected, atol=2e-5, rtol=2e-5)
+    if not by_blocks:
+        torch.testing.assert_close(offloaded(x, torch.tensor([700]), tokens), expected, atol=2e-5, rtol=2e-5)
 
 
 def test_gradient_checkpointing_changes_no_gradient() -> None:

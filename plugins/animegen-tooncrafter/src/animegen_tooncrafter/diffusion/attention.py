@@ -65,9 +65,7 @@ class SelfAttention(nn.Module):
         if packed is None or tokens.device.type == "cpu":  # on a processor three products are as fast as one
             projected = (self.to_q(tokens), self.to_k(tokens), self.to_v(tokens))
         else:
-            rows = tokens.reshape(1, -1, tokens.shape[-1]).expand(3, -1, -1)
-            q, k, v = torch.bmm(rows, packed.view(3, -1, packed.shape[1]).mT)
-            projected = (q, k, v)
+            projected = project_packed(tokens, packed)
         q, k, v = (x.reshape(shape).transpose(1, 2) for x in projected)
         result: Tensor = self.to_out(attend_over_time(q, k, v).transpose(1, 2).reshape(tokens.shape))
         return result
@@ -98,6 +96,13 @@ class SelfAttention(nn.Module):
             return None
         width = first.shape[1]
         return first.as_strided((3 * first.shape[0], width), (width, 1))
+
+
+def project_packed(tokens: Tensor, packed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries, keys and values of (..., C), each contiguous, by one batched product with the weights (3C, C)."""
+    rows = tokens.reshape(1, -1, tokens.shape[-1]).expand(3, -1, -1)
+    q, k, v = torch.bmm(rows, packed.view(3, -1, packed.shape[1]).mT)
+    return q, k, v
 
 
 def attend_over_time(q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -162,7 +162,11 @@ class UNet(nn.Module):
         return self
 
     def for_inference(self) -> UNet:
-        """Evaluation mode without gradients, weights laid out as inference reads them; names and values stay."""
+        """Evaluation mode without gradients, weights laid out as inference reads them; names and values stay.
+
+        To be called last, on the device and in the type it will run in: moving the network undoes the packing of
+        weights (the results stay the same).
+        """
         self.eval().requires_grad_(False)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
