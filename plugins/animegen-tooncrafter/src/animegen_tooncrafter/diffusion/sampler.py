@@ -42,6 +42,7 @@ def sample(
     noise: NoiseSource,
     guidance: Guidance | None = None,
     *,
+    device: torch.device | str | None = None,
     on_step: Callable[[Step], None] | None = None,
 ) -> Tensor:
     """Sample a latent.
@@ -55,13 +56,14 @@ def sample(
         tables: Steps, from `DDIM.of`.
         noise: Its `start` is drawn once and its `step` once in every step.
         guidance: How predictions are combined.
+        device: Where latents are; by default where `noise` draws them.
         on_step: Called after each step; it may raise to stop.
 
     Returns:
         The latent, `shape` float32: what the decoder takes (once divided by the scale factor), not scaled back.
     """
     guidance = guidance or Guidance()
-    x = noise.start(shape).float()
+    x = noise.start(shape).to(device, torch.float32)
     total = len(tables)
     for index in reversed(range(total)):
         timestep = int(tables.timesteps[index])
