@@ -179,7 +179,7 @@ class IFNet(nn.Module):
         if index:
             flow, further = found.at(scale)
             x[:, at + 1 : -FLOW] = further
-            torch.div(flow, scale, out=x[:, -FLOW:])
+            x[:, -FLOW:] = flow if scale == 1 else flow / scale
         return x
 
     def _mirrored(self, x: Tensor) -> Tensor:
