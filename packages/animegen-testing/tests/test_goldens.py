@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from animegen.errors import InputError
 from animegen_testing.goldens import GoldenCase, load_cases
 
 Failed = pytest.fail.Exception
@@ -41,7 +42,7 @@ def test_a_case_has_what_the_list_says(tmp_path: Path) -> None:
     ("text", "words"),
     [
         (None, "cannot be read"),
-        ("{", "is not JSON"),
+        ("{", "is not a list of golden cases: not JSON at line 1, column 2"),
         ("[]", "lists no case"),
         ('{"cases": {}}', "lists no case"),
         ('[{"kind": "warp"}]', "a file and a kind"),
@@ -53,7 +54,7 @@ def test_a_case_has_what_the_list_says(tmp_path: Path) -> None:
 def test_a_list_that_could_hide_a_case_is_refused(tmp_path: Path, text: str | None, words: str) -> None:
     if text is not None:
         (tmp_path / "cases.json").write_text(text)
-    with pytest.raises(ValueError, match=words):
+    with pytest.raises(InputError, match=words):
         load_cases(tmp_path)
 
 

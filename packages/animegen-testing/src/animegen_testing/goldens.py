@@ -17,7 +17,6 @@ it is ``a + r × |golden value| + s × standard deviation of the golden array``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -26,6 +25,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
+from animegen.documents import read_json
+from animegen.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -62,7 +64,7 @@ class GoldenCase:
     @cached_property
     def document(self) -> Any:
         """The content of a ``.json`` file."""
-        return json.loads(self.path.read_text("utf-8"))
+        return read_json(self.path, "a golden document")
 
     def names(self, pattern: str) -> list[str]:
         """Names of the arrays that fit a pattern such as ``out_t*``, in the order of the file."""
@@ -135,33 +137,28 @@ def load_cases(folder: Path) -> list[GoldenCase]:
     """The cases that ``folder/cases.json`` lists, at least one.
 
     Raises:
-        ValueError: The list is absent or malformed, or a file that it names is absent.
+        InputError: The list is absent or malformed, or a file that it names is absent.
     """
     listing = folder / "cases.json"
-    try:
-        document = json.loads(listing.read_text("utf-8"))
-    except OSError as error:
-        raise ValueError(f"{listing} cannot be read: {error.strerror}") from None
-    except ValueError as error:
-        raise ValueError(f"{listing} is not JSON: {error}") from None
+    document = read_json(listing, "a list of golden cases")
     entries = document.get("cases") if isinstance(document, dict) else document
     if not isinstance(entries, list) or not entries:
-        raise ValueError(f"{listing} lists no case; expected {{'cases': [...]}}")
+        raise InputError(f"{listing} lists no case; expected {{'cases': [...]}}.")
     cases = [_case(folder, listing, entry) for entry in entries]
     names = [case.name for case in cases]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ValueError(f"{listing} has two cases named {', '.join(twice)}")
+        raise InputError(f"{listing} has two cases named {', '.join(twice)}.")
     return cases
 
 
 def _case(folder: Path, listing: Path, entry: Any) -> GoldenCase:
     if not isinstance(entry, dict) or not {"file", "kind"} <= set(entry):
-        raise ValueError(f"{listing}: every case has a file and a kind, not {entry!r}")
+        raise InputError(f"{listing}: every case has a file and a kind, not {entry!r}.")
     if unknown := set(entry) - _KEYS:
-        raise ValueError(f"{listing}: {entry['file']} has {', '.join(sorted(unknown))}; known: {sorted(_KEYS)}")
+        raise InputError(f"{listing}: {entry['file']} has {', '.join(sorted(unknown))}; known: {sorted(_KEYS)}.")
     path = folder / entry["file"]
     if not path.is_file():
-        raise ValueError(f"{listing} names {entry['file']}, which is not beside it")
+        raise InputError(f"{listing} names {entry['file']}, which is not beside it.")
     return GoldenCase(
         entry.get("name", path.stem),
         path,

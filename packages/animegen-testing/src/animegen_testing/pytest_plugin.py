@@ -29,12 +29,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that asks for `golden_case` runs once for each case listed."""
     if "golden_case" not in metafunc.fixturenames:
         return
+    from animegen.errors import InputError
     from animegen_testing.goldens import load_cases
 
     folder = metafunc.config.getoption("--goldens") or metafunc.definition.path.parent / "golden"
     try:
         cases = load_cases(folder)
-    except ValueError as error:
+    except InputError as error:
         raise pytest.UsageError(f"golden cases: {error}") from None
     metafunc.parametrize("golden_case", cases, ids=[case.name for case in cases])
 

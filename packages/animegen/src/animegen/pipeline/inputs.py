@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from animegen.documents import read_json
 from animegen.errors import InputError, UsageError
 from animegen.media import Box, Panel, describe
 from animegen.pipeline.hashing import file_digest
@@ -108,12 +108,7 @@ def read_text_boxes(path: str | Path) -> dict[str, tuple[Box, ...]]:
         UsageError: JSON of another form; the message says which entry.
     """
     path = Path(path)
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON: {error}.") from None
+    document = read_json(path, "a JSON file of text boxes")
     hint = '{"first": [[x0, y0, x1, y1], ...], "last": [...]} in pixels of each panel'
     listed = isinstance(document, Mapping) and all(isinstance(boxes, list) for boxes in document.values())
     if not listed or not set(document) <= {"first", "last"}:
@@ -122,7 +117,7 @@ def read_text_boxes(path: str | Path) -> dict[str, tuple[Box, ...]]:
 
 
 def _box(path: Path, name: str, value: Any, hint: str) -> Box:
-    numbers = isinstance(value, list) and all(type(part) in (int, float) for part in value)
+    numbers = isinstance(value, list) and all(type(part) in (int, float) and -1e9 < part < 1e9 for part in value)
     if not numbers or len(value) != 4 or value[2] <= value[0] or value[3] <= value[1]:
         raise UsageError(f"{path}: {value!r} of {name} is not a box.", hint=hint)
     return Box(*(round(part) for part in value))

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from animegen.documents import read_json
 from animegen.errors import InputError, UsageError
 from animegen.settings.layers import ConfigLayer
 from animegen.settings.resolve import Settings
@@ -137,12 +138,7 @@ def read_record(path: Path, *, command: Command | None = None) -> dict[str, Any]
         UsageError: It was made by another command.
     """
     path = path / FILE_NAME if path.is_dir() else path
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
-    except ValueError as error:
-        raise InputError(f"{path} is not a run.json: {error}.") from None
+    document = read_json(path, "a run.json")
     version = document.get("schema_version") if isinstance(document, Mapping) else None
     if version != SCHEMA_VERSION:
         raise InputError(
