@@ -48,8 +48,8 @@ def _field(draw: Any) -> tuple[Any, Any, Any]:
     if base in (int, float) and draw(st.booleans()):
         limits |= {"min": -100, "max": 100}
         one = st.integers(-100, 100) if base is int else st.floats(-100, 100)
-    if base is str and draw(st.booleans()):
-        limits["choices"] = tuple(draw(st.lists(_TEXT.filter(bool), min_size=1, max_size=4, unique=True)))
+    if base is not bool and draw(st.booleans()):
+        limits["choices"] = tuple(draw(st.lists(one.filter(bool), min_size=1, max_size=4, unique=True)))
         one = st.sampled_from(limits["choices"])
     hint: Any = base
     if draw(st.booleans()):
@@ -157,6 +157,55 @@ def test_a_bad_choice_hints_at_the_nearest_one() -> None:
     with pytest.raises(UsageError) as caught:
         resolve(Example, [Layer("command line", {"mode": "god"})])
     assert "did you mean 'good'?" in caught.value.hints[0]
+
+
+@dataclass(frozen=True)
+class Numbers:
+    scale: float = option(1.0, "Resolution of the flow.", choices=(0.25, 0.5, 1, 2))
+    sides: tuple[int, ...] = option((32,), "Multiples.", choices=(32, 64, 128))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        ("scale", "0.50", 0.5),
+        ("scale", 1, 1.0),
+        ("scale", "2", 2.0),
+        ("sides", "64, 128", (64, 128)),
+        ("sides", 64.0, (64,)),
+    ],
+)
+def test_choices_of_numbers_are_compared_as_numbers(key: str, value: Any, expected: Any) -> None:
+    found = getattr(resolve(Numbers, [Layer("x", {key: value})]).values, key)
+    assert (found, type(found)) == (expected, type(expected))
+
+
+def test_choices_of_numbers_are_told_as_they_are_typed() -> None:
+    with pytest.raises(UsageError, match=r"scale \(from x\) is 0.3; it takes 0.25, 0.5, 1 or 2\.") as caught:
+        resolve(Numbers, [Layer("x", {"scale": "0.3"})])
+    assert caught.value.hints == ()
+    with pytest.raises(UsageError, match="is 'wide', which is not a number"):
+        resolve(Numbers, [Layer("x", {"scale": "wide"})])
+    scale, sides = describe_options(Numbers)
+    assert (scale.range, sides.range) == ("0.25 | 0.5 | 1 | 2", "32 | 64 | 128")
+    properties = json_schema(Numbers)["properties"]
+    assert properties["scale"]["enum"] == [0.25, 0.5, 1.0, 2.0]
+    assert properties["sides"]["items"] == {"type": "integer", "enum": [32, 64, 128]}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "limits"),
+    [
+        (float, {"choices": ("wide",)}),
+        (int, {"choices": (0.5,)}),
+        (int, {"file": True}),
+        (tuple[str, ...], {"file": True}),
+    ],
+)
+def test_a_declaration_that_means_nothing_is_refused(annotation: Any, limits: dict[str, Any]) -> None:
+    cls = dataclasses.make_dataclass("Bad", [("size", annotation, option(1, "What.", **limits))], frozen=True)
+    with pytest.raises(TypeError, match=r"Bad\.size"):
+        describe_options(cls)
 
 
 def test_no_default_is_silently_shared_or_changed() -> None:

@@ -101,7 +101,7 @@ WRONG = {
     "not a number": ({"interpolator": {"strength": "high"}}, "which is not a number", ""),
     "not a whole number": ({"run": {"seed": 1.5}}, "which is not a whole number", ""),
     "not finite": ({"interpolator": {"strength": "nan"}}, "which is not a number", ""),
-    "a choice": ({"run": {"dtype": "float23"}}, "float32 or float16", "did you mean 'float32'"),
+    "a choice": ({"run": {"dtype": "float23"}}, "float32, float16 or bfloat16", "did you mean 'float32'"),
     "fps": ({"run": {"fps": "0"}}, "run.fps is '0'", ""),
     "fps text": ({"run": {"fps": "24/0"}}, "run.fps is '24/0'", ""),
     "no interpolator": ({"run": {"interpolator": "none"}}, "needs an interpolator", "--interpolator flow"),

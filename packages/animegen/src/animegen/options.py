@@ -25,7 +25,7 @@ class _Declared:
     help: str
     min: float | None
     max: float | None
-    choices: tuple[str, ...]
+    choices: tuple[str | float, ...]
     unit: str
     file: bool
 
@@ -36,7 +36,7 @@ def option(
     *,
     min: float | None = None,
     max: float | None = None,
-    choices: Sequence[str] = (),
+    choices: Sequence[str | float] = (),
     unit: str = "",
     file: bool = False,
 ) -> Any:
@@ -46,7 +46,7 @@ def option(
         default: Value when nobody says otherwise; it must itself be valid.
         help: One sentence: what it does and what a larger value does.
         min, max: Inclusive bounds of a number (of each number in a tuple).
-        choices: The values a string may take.
+        choices: The values that a text or a number may take (each of them in a tuple).
         unit: Unit of a number, e.g. ``px``.
         file: The text names a file whose bytes decide the result.
 
@@ -66,7 +66,7 @@ class OptionInfo:
     help: str
     min: float | None = None
     max: float | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[str | float, ...] = ()
     unit: str = ""
     optional: bool = False
     many: bool = False
@@ -78,10 +78,15 @@ class OptionInfo:
         return self.type.__name__ + (" list" if self.many else "") + (" or none" if self.optional else "")
 
     @property
+    def choice_texts(self) -> tuple[str, ...]:
+        """The choices as they are typed: ``0.5``, ``2``, ``fit``."""
+        return tuple(map(_choice_text, self.choices))
+
+    @property
     def range(self) -> str:
         """What is allowed: ``0.25 .. 4``, ``>= 1``, ``fit | crop``, or an empty string."""
         if self.choices:
-            return " | ".join(self.choices)
+            return " | ".join(self.choice_texts)
         if self.min is not None and self.max is not None:
             return f"{self.min:g} .. {self.max:g}"
         if self.min is not None:
@@ -118,10 +123,10 @@ class OptionInfo:
                 hint=self._allowed(),
             ) from None
         if self.choices and converted not in self.choices:
-            raise UsageError(
-                f"{where} is {converted!r}; it takes {' or '.join(self.choices)}.",
-                hint=did_you_mean(str(converted), self.choices) or (),
-            )
+            *others, last = self.choice_texts
+            allowed = f"{', '.join(others)} or {last}" if others else last
+            near = did_you_mean(converted, self.choice_texts) if isinstance(converted, str) else ""
+            raise UsageError(f"{where} is {converted!r}; it takes {allowed}.", hint=near or ())
         low = self.min is not None and converted < self.min
         high = self.max is not None and converted > self.max
         if low or high:
@@ -131,6 +136,10 @@ class OptionInfo:
     def _allowed(self) -> str:
         extra = f", {self.range}" if self.range else ""
         return f"{self.help} ({self.type_name}{extra}, default {self.default})"
+
+
+def _choice_text(choice: str | float) -> str:
+    return str(int(choice)) if isinstance(choice, float) and choice.is_integer() else str(choice)
 
 
 _ARTICLE: dict[type, str] = {
@@ -193,6 +202,12 @@ def _describe(cls: type[Any]) -> tuple[OptionInfo, ...]:
         kind, optional, many = _unpack(hints[field.name])
         if kind not in _ARTICLE:
             raise TypeError(f"{cls.__name__}.{field.name} has type {hints[field.name]}, not one of an option.")
+        if declared.file and (kind is not str or many):
+            raise TypeError(f"{cls.__name__}.{field.name} has type {hints[field.name]}; a file is named by one text.")
+        try:
+            choices = tuple(_convert(choice, kind) for choice in declared.choices)
+        except (ValueError, TypeError, OverflowError):
+            raise TypeError(f"{cls.__name__}.{field.name}: a choice is not {_ARTICLE[kind]}.") from None
         found.append(
             OptionInfo(
                 field.name,
@@ -201,7 +216,7 @@ def _describe(cls: type[Any]) -> tuple[OptionInfo, ...]:
                 declared.help,
                 declared.min,
                 declared.max,
-                declared.choices,
+                choices,
                 declared.unit,
                 optional,
                 many,

@@ -33,9 +33,8 @@ class RifeOptions:
     )
     scale: float = option(
         1.0,
-        "0.25, 0.5, 1, 2 or 4: size at which motion is sought; 0.5 for 4K, 2 for small pictures with little motion.",
-        min=0.25,
-        max=4,
+        "Size at which motion is sought; 0.5 for 4K, 2 for small pictures with little motion.",
+        choices=SCALES,
     )
     ensemble: bool = option(False, "Go both ways and average: twice the time (up to 4.20, and 4.24).")
     multiple: int | None = option(
@@ -52,8 +51,6 @@ class RifeOptions:
     compile: bool = option(False, "Compile the network first (torch.compile): minutes at the start, faster after.")
 
     def __post_init__(self) -> None:
-        if self.scale not in SCALES:
-            raise UsageError(f"scale of rife is {self.scale:g}; it takes 0.25, 0.5, 1, 2 or 4.")
         if self.version is not None:
             check_fits(self, ARCHITECTURE_OF[self.version], self.version)
 
