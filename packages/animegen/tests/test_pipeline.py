@@ -479,6 +479,40 @@ def test_a_file_s_bytes_and_the_formats_belong_to_what_a_run_is(tmp_path):
     assert run_id("one") != run_id("one", format=["gif"])
 
 
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, "is not here"),
+        (lambda path: path.mkdir(), "is not a file"),
+        (lambda path: path.write_text("table", "utf-8"), None),
+    ],
+)
+def test_a_file_named_by_an_option_must_be_here_before_a_run_begins(tmp_path, monkeypatch, make, words):
+    class Filed:
+        @hookimpl
+        def animegen_interpolators(self):
+            return [InterpolatorSpec("filed", f"{HERE}:Mix", "Has a file.", FileOptions)]
+
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "table")
+    registry = Registry([("toys", Toys()), ("filed", Filed())])
+    settings = {
+        "run": {"inpainter": "fill", "interpolator": "mix", "upsampler": "filed", "preprocessor": [], "factor": 2},
+        "filed": {"file": "table"},
+    }
+    calls.clear()
+    with Pipeline(recipe="quick", settings=settings, registry=registry, config=False, out=tmp_path / "runs") as made:
+        if words is None:
+            assert made.run(pair()).path.is_file()
+            return
+        with pytest.raises(
+            InputError, match=rf"filed\.file of the upsampler is table \(from .+\), which {words}"
+        ) as caught:
+            made.run(pair())
+    assert caught.value.hints == (f"it was looked for in {tmp_path}",)
+    assert not calls and not (tmp_path / "runs").exists()
+
+
 def test_a_panel_annotated_as_without_lettering_is_not_searched(registry, monkeypatch):
     searched = []
 

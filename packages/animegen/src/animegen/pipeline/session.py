@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from animegen.errors import AnimeGenError, MissingError, ResourceError, StageError
+from animegen.errors import AnimeGenError, InputError, MissingError, ResourceError, StageError
 from animegen.options import describe_options, to_json
 from animegen.pipeline.hashing import code_digest, file_digest, json_digest
 from animegen.pipeline.progress import Reporter
@@ -97,8 +98,10 @@ class Session:
 
         Raises:
             MissingError: A library or a file of weights it loads is not here.
+            InputError: A file that an option names is not here, or cannot be read.
         """
         check_libraries(choice.stage)
+        check_files(choice)
         plugin = choice.stage.plugin.name
         for weight in choice.stage.spec.weights_for(choice.options.values):
             if self._weights.status(plugin, weight).state not in ("verified", "unverified"):
@@ -188,6 +191,23 @@ def named_files(options: Any) -> dict[str, str]:
     """Digests of the files that options name: a result depends on their bytes, not on where they lie."""
     named = {info.name: getattr(options, info.name) for info in describe_options(type(options)) if info.file}
     return {name: file_digest(path) for name, value in named.items() if value and (path := Path(value)).is_file()}
+
+
+def check_files(choice: Choice) -> None:
+    """Whether every file that options name can be read. Raises InputError with the option and where it came from."""
+    for info in describe_options(choice.stage.spec.options):
+        value = getattr(choice.options.values, info.name)
+        if not (info.file and value):
+            continue
+        path = Path(value)
+        if path.is_file() and os.access(path, os.R_OK):
+            continue
+        wrong = "cannot be read" if path.is_file() else "is not a file" if path.exists() else "is not here"
+        source = choice.options.sources[info.name]
+        raise InputError(
+            f"{choice.stage.name}.{info.name} of the {choice.role} is {value} (from {source}), which {wrong}.",
+            hint=() if path.is_absolute() else f"it was looked for in {path.absolute().parent}",
+        )
 
 
 @contextmanager
