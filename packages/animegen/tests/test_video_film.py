@@ -463,6 +463,20 @@ def test_broken_absent_and_foreign_segments_are_input_errors(tmp_path: Path):
     assert not (tmp_path / "out.mkv").exists()
 
 
+def test_a_damaged_segment_is_not_joined(tmp_path: Path):
+    write_video(tmp_path / "a.mkv", drawn(8), Fraction(8))
+    reader = VideoReader(tmp_path / "a.mkv")
+    parts, _, _ = segmented(reader, tmp_path / "parts", "ffv1", 4)
+    data = bytearray(parts[1].read_bytes())
+    data[len(data) // 2] ^= 16
+    parts[1].write_bytes(data)
+    with pytest.raises(InputError, match="000004"):
+        join(tmp_path / "out.mkv", parts, reader, container="mkv")
+    with pytest.raises(InputError, match="000004"):
+        list(read_segments(parts))
+    assert not (tmp_path / "out.mkv").exists()
+
+
 def test_a_full_disk_is_a_resource_error(tmp_path: Path):
     code = f"""
 import resource, signal, numpy as np

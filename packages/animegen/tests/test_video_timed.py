@@ -408,6 +408,30 @@ def test_a_truncated_video_is_an_input_error(tmp_path: Path, suffix: str):
             list(VideoReader(path).timed())
 
 
+@pytest.mark.parametrize("options", [{"level": "3", "slices": "4"}, {"level": "3", "slicecrc": "0"}, {"level": "1"}])
+def test_every_kind_of_ffv1_is_read(tmp_path: Path, options: dict[str, str]):
+    path = coded(tmp_path / "a.mkv", drawn(5), codec="ffv1", pixels="bgr0", options=options)
+    assert len(times(path)) == 5
+
+
+@pytest.mark.parametrize("suffix", [".mkv", ".nut"])
+def test_a_single_wrong_byte_of_lossless_video_is_an_input_error(tmp_path: Path, suffix: str):
+    """libav puts the frame before in the place of what is damaged, and says nothing."""
+    path = coded(tmp_path / f"a{suffix}", drawn(6), codec="ffv1", pixels="bgr0", options={"slicecrc": "1"})
+    with av.open(str(path)) as container:
+        places = [(packet.pos, packet.size) for packet in container.demux(video=0) if packet.size]
+    data = path.read_bytes()
+    for number, (start, size) in enumerate(places[1:], start=1):
+        for inside in (size * number // len(places), size - 2, size - 7):  # a picture, its checksum, its length
+            path.write_bytes(_flipped(data, start + inside))
+            with pytest.raises(InputError, match=f"frame {number} is broken"), VideoReader(path) as video:
+                list(video.timed())
+
+
+def _flipped(data: bytes, place: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 65]) + data[place + 1 :]
+
+
 def test_avi_counts_frames_that_were_left_out(tmp_path: Path):
     stamps = [0, 1, 4, 5, 6, 9]
     path = coded(tmp_path / "a.avi", drawn(6), stamps, codec="mpeg4", options={"bf": "0"})

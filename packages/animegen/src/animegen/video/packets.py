@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import av.error
 
 from animegen.errors import InputError
-from animegen.video.segments import broken, open_segment
+from animegen.video.segments import broken, check, open_segment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -109,6 +109,7 @@ def _read(path: Path, coding: Coding) -> Iterator[Any]:
         try:
             for packet in container.demux(video=0):
                 if packet.size:
+                    check(packet, coding, path)
                     packet.pts = round(packet.pts * Fraction(packet.time_base) / coding.tick)
                     packet.dts = None
                     packet.time_base = coding.tick

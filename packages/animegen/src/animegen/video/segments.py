@@ -19,6 +19,7 @@ from animegen.atomic import replacing
 from animegen.errors import InputError, StageError, UsageError
 from animegen.video.coding import CodecName, Coding, coding
 from animegen.video.colour import to_rgb, to_rgba
+from animegen.video.ffv1 import is_damaged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -116,6 +117,12 @@ def broken(path: Path) -> InputError:
     return InputError(f"{path} is absent, broken or no segment of a video.", hint="delete it, and it is made again")
 
 
+def check(packet: Any, coding: Coding, path: Path) -> None:
+    """Raise InputError for a coded picture that is other than it was written, where that can be told."""
+    if coding.codec == "ffv1" and packet.size and is_damaged(bytes(packet)):
+        raise broken(path)
+
+
 def read_segments(paths: Iterable[Path]) -> Iterator[Image]:
     """The images of all segments in order, (H, W, 3) or (H, W, 4) uint8; those of FFV1 bit for bit as they were put."""
     for image, _ in read_timed_segments(paths):
@@ -131,8 +138,12 @@ def read_timed_segments(paths: Iterable[Path]) -> Iterator[tuple[Image, Fraction
             stream.thread_type = "AUTO"
             width, height = meant.size
             try:
-                for frame in container.decode(stream):
-                    image = to_rgba(frame) if meant.alpha else to_rgb(frame)
-                    yield image[:height, :width], frame.pts * Fraction(frame.time_base)
+                for packet in container.demux(stream):
+                    check(packet, meant, path)
+                    for frame in packet.decode():
+                        if frame.is_corrupt:
+                            raise broken(path)
+                        image = to_rgba(frame) if meant.alpha else to_rgb(frame)
+                        yield image[:height, :width], frame.pts * Fraction(frame.time_base)
             except av.error.FFmpegError as error:
                 raise broken(path) from error

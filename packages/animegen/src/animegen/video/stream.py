@@ -11,6 +11,7 @@ import av.error
 
 from animegen.imageio import what_it_is
 from animegen.video.colour import Colour, bits_of, colour_of, has_alpha, unknown_matrix
+from animegen.video.ffv1 import is_damaged
 from animegen.video.lengths import counts_frames, named_end, track_end
 from animegen.video.stamps import meant_rate
 from animegen.video.tracks import Track, other_tracks, picture_stream
@@ -121,11 +122,14 @@ def decoded(
         with open_file(path) as container:
             stream = picture_stream(container)
             decode = _decoder(stream) if alpha else _plain
+            checked = has_checksums(stream)
             for packet in container.demux(stream):
                 last = not packet.size and packet.dts is None
                 packets += not last
                 if not packet.size and not last:  # a frame left out; the one before stands on
                     continue
+                if checked and not last and is_damaged(bytes(packet)):
+                    raise refuse(f"frame {packets - 1} is broken")
                 for frame in decode(packet):
                     if frame.is_corrupt:
                         raise refuse(f"frame {count} is broken")
@@ -138,6 +142,12 @@ def decoded(
         raise refuse(f"frame {count} is broken: {error.strerror}") from error
     if facts.frames is not None and packets < facts.frames:
         raise refuse(f"it ends after {packets} of {facts.frames} frames")
+
+
+def has_checksums(stream: Any) -> bool:
+    """Whether `is_damaged` can be asked of its packets: FFV1 from version 2 on keeps its settings in the header."""
+    context = stream.codec_context
+    return bool(context.codec.canonical_name == "ffv1" and context.extradata)
 
 
 def _first(container: Any, stream: Any) -> tuple[Any, Fraction]:
