@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from animegen.video import write_video
 
 Call = Callable[..., Any]
 
@@ -52,6 +55,31 @@ def test_an_installed_plugin_is_listed_shown_and_used(
     record = json.loads(Path(result.out.strip()).with_name("run.json").read_text())
     step = next(step for step in record["steps"] if step["role"] == "interpolator")
     assert step["options"]["edge"] == {"value": 0.5, "source": "command line"}
+
+
+def test_a_file_an_option_names_must_be_here_before_anything_is_made(
+    finish: Call, install: Call, pair: tuple[Path, Path], quick: Any, place: Path, picture: Call
+) -> None:
+    field = 'table: str | None = option(None, "A table.", file=True)'
+    source = wipe("animegen_wipe").replace(
+        'edge: float = option(0.1, "Width of the soft edge.", min=0.0, max=1.0)', field
+    )
+    env = {"PYTHONPATH": str(install("animegen-wipe", source))}
+    write_video(place / "film.mkv", [picture(64, 48, 3 * index) for index in range(4)], Fraction(12))
+    wrong = ("-o", "wipe.table=gone.txt")
+    for args in (
+        ("run", *pair, *quick, "--upsampler", "wipe", *wrong),
+        ("run", *pair, *quick, "--upsampler", "wipe", "--dry-run", *wrong),
+        ("upsample", "film.mkv", "--with", "wipe", *wrong),
+    ):
+        result = finish(*args, env=env)
+        (error,) = result.errors
+        assert result.code == 4
+        assert error == "error: wipe.table of the upsampler is gone.txt (from command line), which is not here."
+        assert f"it was looked for in {place}" in result.err
+        assert not list(place.glob("runs/*/run.json"))
+    (place / "gone.txt").write_text("here")
+    assert finish("upsample", "film.mkv", "--with", "wipe", *wrong, env=env).code == 0
 
 
 def test_two_plugins_with_one_name_must_be_told_apart(

@@ -17,13 +17,24 @@ Call = Callable[..., Any]
 DATA = bytes(range(256)) * 400
 
 PLUGIN = """
-    from animegen import StageSpec, Weight, hookimpl
+    from dataclasses import dataclass
+    from animegen import StageSpec, Weight, hookimpl, option
+
+    @dataclass(frozen=True)
+    class HeavyOptions:
+        model: str = option("model", "Which.", choices=("model", "extra", *(f"model-{{i}}" for i in range(20))))
+        file: str | None = option(None, "Taken as it is.", file=True)
+
+    def chosen(options):
+        return () if options.file else (options.model + ".bin",)
 
     @hookimpl
     def animegen_inpainters():
-        model = Weight("model.bin", ("{base}/model.bin",), "CC-BY-4.0", sha256="{sha}", size={size})
-        extra = Weight("extra.bin", ("{base}/extra.bin",), "MIT", required=False)
-        return [StageSpec("heavy", "animegen_heavy:Heavy", "Needs a file.", weights=(model, extra))]
+        more = "Another " + "and another " * 9
+        model = Weight("model.bin", ("{base}/model.bin",), "CC-BY-4.0", "{sha}", size={size}, purpose="The best.")
+        extra = Weight("extra.bin", ("{base}/extra.bin",), "MIT", required=False, purpose=more)
+        files = {{"weights": (model, extra), "chosen": chosen}}
+        return [StageSpec("heavy", "animegen_heavy:Heavy", "Needs a file.", HeavyOptions, **files)]
 """
 
 
@@ -48,7 +59,7 @@ def env(tmp_path: Path, install: Call) -> Iterator[dict[str, str]]:
 
 
 def states(finish: Call, env: dict[str, str]) -> dict[str, str]:
-    rows = json.loads(finish("weights", "list", "--json", env=env).out)
+    rows = json.loads(finish("weights", "list", "heavy", "--json", env=env).out)
     return {row["file"]: row["state"] for row in rows}
 
 
@@ -58,7 +69,7 @@ def test_fetch_verify_path_remove(finish: Call, env: dict[str, str]) -> None:
     assert fetched.code == 0, fetched.err
     assert "CC-BY-4.0" in fetched.err
     assert states(finish, env) == {"model.bin": "verified", "extra.bin": "absent"}
-    listed = finish("weights", "list", env=env).out
+    listed = finish("weights", "list", "heavy", env=env).out
     assert "heavy/model.bin" in listed
     assert "102 kB" in listed
     path = Path(finish("weights", "path", "model.bin", env=env).out.strip())
@@ -74,11 +85,75 @@ def test_fetch_verify_path_remove(finish: Call, env: dict[str, str]) -> None:
     assert not path.exists()
 
 
+def lines(result: Any) -> list[str]:
+    assert result.code == 0, result.err
+    return [line for line in result.out.splitlines() if line]
+
+
+def test_what_is_neither_loaded_nor_here_is_one_line(finish: Call, env: dict[str, str], place: Path) -> None:
+    env = {**env, "COLUMNS": "120"}
+    head, model, more = lines(finish("weights", "list", "heavy", env=env))
+    assert head.split()[:5] == ["file", "for", "size", "licence", "state"]
+    assert model.startswith("heavy/model.bin") and model.endswith("absent  The best.")
+    assert more == "heavy  1 more file, not here: animegen weights list heavy --all"
+    assert "absent (optional)" in finish("weights", "list", "heavy", "--all", env=env).out
+    assert [line.split()[0] for line in lines(finish("weights", "list", "extra.bin", env=env))[1:2]] == [
+        "heavy/extra.bin"
+    ]
+    rows = json.loads(finish("weights", "list", "heavy", "--json", env=env).out)
+    assert [(row["file"], row["loaded"], row["purpose"][:7]) for row in rows] == [
+        ("model.bin", True, "The bes"),
+        ("extra.bin", False, "Another"),
+    ]
+    assert rows[0]["sha256"] == hashlib.sha256(DATA).hexdigest()
+    folder = Path(rows[1]["path"]).parent
+    folder.mkdir(parents=True)
+    (folder / "extra.bin.part").write_bytes(b"some")  # what is here is always listed, whole or not
+    assert "heavy/extra.bin" in finish("weights", "list", "heavy", env=env).out
+
+
+def test_settings_decide_what_is_loaded(finish: Call, env: dict[str, str], place: Path) -> None:
+    (place / "animegen.toml").write_text('[heavy]\nmodel = "extra"\n')
+    _, row, *_, more = lines(finish("weights", "list", "heavy", env={**env, "COLUMNS": "300"}))
+    assert row.startswith("heavy/extra.bin") and "(optional)" not in row
+    assert more.startswith("heavy  1 more file")
+    chosen = {**env, "ANIMEGEN_HEAVY_MODEL": "model", "COLUMNS": "300"}
+    assert lines(finish("weights", "list", "heavy", env=chosen))[1].startswith("heavy/model.bin")
+    (place / "animegen.toml").write_text("[heavy]\nmodle = 3\n")
+    wrong = finish("weights", "list", "heavy", env=env)
+    assert "settings of heavy are left out here: unknown option heavy.modle" in wrong.err
+    assert lines(wrong)[1].startswith("heavy/model.bin")
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_lists_keep_within_the_terminal(finish: Call, env: dict[str, str], width: int) -> None:
+    env = {**env, "COLUMNS": str(width)}
+    for args in (("weights", "list", "heavy", "--all"), ("plugins", "show", "heavy"), ("plugins", "show", "flow")):
+        shown = finish(*args, env=env).out
+        assert shown and max(map(len, shown.splitlines())) <= width, shown
+    assert "another and" in " ".join(finish("weights", "list", "heavy", "--all", env=env).out.split())
+
+
+def test_show_lists_long_choices_below_the_table(finish: Call, env: dict[str, str]) -> None:
+    shown = finish("plugins", "show", "heavy", env=env).out
+    assert "22 choices, below" in shown
+    (at,) = [
+        index for index, line in enumerate(shown.splitlines()) if line.startswith("heavy.model: model, extra, model-0")
+    ]
+    assert "model-19" in "".join(shown.splitlines()[at:])
+    assert "model.bin, 102 kB, CC-BY-4.0 - The best." in shown
+    assert "extra.bin" not in shown
+    assert "1 more for other options: animegen weights list heavy --all" in shown
+
+
 def test_a_file_from_the_users_own_hand(finish: Call, env: dict[str, str], place: Path) -> None:
     (place / "mine.bin").write_bytes(DATA)
     (place / "wrong.bin").write_bytes(b"wrong")
     wrong = finish("weights", "fetch", "heavy", "--from", "wrong.bin", env=env)
     assert (wrong.code, len(wrong.errors)) == (4, 1)
+    assert "-o heavy.file=wrong.bin   (Taken as it is.)" in wrong.err
+    gone = finish("weights", "fetch", "heavy", "--from", "gone.bin", env=env)
+    assert (gone.code, len(gone.errors), "heavy.file" in gone.err) == (4, 1, False)
     assert finish("weights", "fetch", "heavy", "--from", "mine.bin", env=env).code == 0
     assert states(finish, env)["model.bin"] == "verified"
 

@@ -12,6 +12,8 @@ from typing import Any, TextIO
 
 PROGRESS = ("auto", "bar", "plain", "json", "none")
 _LABEL = 6
+_LEAST_COLUMN = 32
+"""Fewest characters in a line of a column of sentences."""
 
 
 class ReaderGone(Exception):
@@ -104,13 +106,50 @@ class Console:
         if self.quiet or not (sys.stdout.isatty() and sys.stderr.isatty()):
             self.text(path)
 
-    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Columns on standard output, the last one as long as it likes."""
+    def table(self, header: Sequence[str], rows: Iterable[Sequence[str]], *, wrap: bool = False) -> None:
+        """Columns on standard output, the last one as long as it likes.
+
+        Args:
+            header: Names of the columns.
+            rows: Their cells.
+            wrap: The last column holds sentences: broken within what is left of the line, and put below the row
+                where too little is left.
+        """
         lines = [list(header), *map(list, rows)]
         widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-        for line in lines:
-            cells = [cell.ljust(width) for cell, width in zip(line, widths, strict=True)]
-            self.text("  ".join(cells).rstrip())
+        before = sum(widths[:-1]) + 2 * len(widths[:-1])
+        below = wrap and columns() - before < min(widths[-1], _LEAST_COLUMN)
+        for number, line in enumerate(lines):
+            row = "  ".join(cell.ljust(width) for cell, width in zip(line[:-1], widths[:-1], strict=True))
+            if below:
+                self.text(row.rstrip())
+                if number and line[-1]:
+                    self.sentences(line[-1], indent=4)
+            elif wrap and len(line[-1]) > columns() - before:
+                self.sentences(line[-1], start=row, indent=before)
+            else:
+                self.text(f"{row}  {line[-1]}".rstrip())
+
+    def sentences(self, text: str, *, start: str = "", indent: int = 0) -> None:
+        """Text on standard output, broken at the width of the terminal.
+
+        Args:
+            text: The text.
+            start: What stands before it in the first line.
+            indent: Column at which every line of the text begins (the first one later where `start` is longer).
+        """
+        import textwrap
+
+        lines = textwrap.wrap(
+            text,
+            max(columns(), indent + _LEAST_COLUMN),
+            initial_indent=start.ljust(indent),
+            subsequent_indent=" " * indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in lines or [start]:
+            self.text(line.rstrip())
 
     def be_verbose(self) -> None:
         """Send the package's log to standard error."""
@@ -148,6 +187,13 @@ class _LogToConsole(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         if self._console.verbose or record.levelno == logging.WARNING:
             self._console.say("note" if record.levelno == logging.WARNING else "log", one_line(record.getMessage()))
+
+
+def columns() -> int:
+    """Characters in a line: of the terminal, of ``COLUMNS``, or 100 where the output goes elsewhere."""
+    import shutil
+
+    return shutil.get_terminal_size((100, 24)).columns
 
 
 def one_line(text: str) -> str:

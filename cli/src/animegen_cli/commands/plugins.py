@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from animegen.registry import Plugin, Registry, Stage
 
 BUILT_IN = "animegen"
+_LONGEST_RANGE = 24
+"""Most characters of a list of choices within a table."""
 
 
 @click.group(cls=Group)
@@ -201,9 +203,9 @@ def _print_stage(console: Console, stage: Stage) -> None:
 
     spec = stage.spec
     console.text(f"{stage.name}  ({stage.kind} of {stage.plugin.name} {stage.plugin.version})")
-    console.text(f"  {spec.summary}")
+    console.sentences(spec.summary, indent=2)
     for label, words in _facts(stage):
-        console.text(f"  {label:<9}{words}")
+        console.sentences(words, start=f"  {label}", indent=11)
     infos = describe_options(spec.options)
     if not infos:
         console.text("  options  none")
@@ -211,9 +213,23 @@ def _print_stage(console: Console, stage: Stage) -> None:
     console.text("")
     console.table(
         ("option", "type", "default", "range", "meaning"),
-        [(info.name, info.type_name, default_words(info), info.range or "-", _meaning(info)) for info in infos],
+        [(info.name, info.type_name, default_words(info), _range(info), _meaning(info)) for info in infos],
+        wrap=True,
     )
+    for info in infos:
+        if _is_long(info):
+            console.text("")
+            console.sentences(", ".join(info.choice_texts), start=f"{stage.name}.{info.name}: ", indent=4)
     console.text(f"\nGive them as: -o {stage.name}.{infos[0].name}={default_words(infos[0])}")
+
+
+def _is_long(info: OptionInfo) -> bool:
+    """Whether choices stand below the table, which they would make too wide."""
+    return bool(info.choices) and len(info.range) > _LONGEST_RANGE
+
+
+def _range(info: OptionInfo) -> str:
+    return f"{len(info.choices)} choices, below" if _is_long(info) else info.range or "-"
 
 
 def _facts(stage: Stage) -> list[tuple[str, str]]:
@@ -230,9 +246,16 @@ def _facts(stage: Stage) -> list[tuple[str, str]]:
         facts.append(("memory", f"{spec.needs.accelerator_gib:g} GiB on a GPU"))
     if spec.needs.libraries:
         facts.append(("needs", ", ".join(spec.needs.libraries)))
-    for weight in spec.weights:
-        words = f"{weight.file}, {size(weight.size) if weight.size else 'size unknown'}, {weight.license}"
-        facts.append(("weights", words if weight.required else f"{words} (optional)"))
+    usual = spec.weights_for(spec.options())
+    shown = [weight for weight in spec.weights if weight.required or weight in usual]
+    for weight in shown:
+        purpose = f" - {weight.purpose}" if weight.purpose else ""
+        bytes_ = size(weight.size) if weight.size else "size unknown"
+        facts.append(("weights", f"{weight.file}, {bytes_}, {weight.license}{purpose}"))
+    if more := len(spec.weights) - len(shown):
+        facts.append(
+            ("" if shown else "weights", f"{more} more for other options: animegen weights list {stage.name} --all")
+        )
     return facts
 
 

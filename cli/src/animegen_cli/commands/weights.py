@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from animegen.errors import InterruptedRun, MissingError, UsageError
+from animegen.errors import InputError, InterruptedRun, MissingError, UsageError
 from animegen_cli import complete
 from animegen_cli.console import Console, size
 from animegen_cli.group import Group, pass_console
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from animegen.weights.names import KnownWeight
-    from animegen.weights.store import WeightStore
+    from animegen.weights.store import WeightStatus, WeightStore
 
 NAMES = complete.suggests(complete.weights)
 
@@ -31,30 +33,71 @@ def weights() -> None:
 
 
 @weights.command("list")
+@click.argument("names", nargs=-1, metavar="[NAME...]", shell_complete=NAMES)
+@click.option("--all", "everything", is_flag=True, help="Also the files that are not here and are not loaded.")
 @pass_console
-def list_weights(console: Console) -> None:
-    """Every file that the installed stages can load, and whether it is here."""
-    from animegen.weights.store import WeightStore
-    from animegen_cli.environment import known
+def list_weights(console: Console, names: tuple[str, ...], everything: bool) -> None:
+    """Files that the stages load with your settings, and all others that are here.
 
-    store, files = WeightStore(), known()
+    NAME (a stage, a plugin or a file) lists these alone, --all those that only other options load as well.
+    """
+    from animegen.weights.names import choose_weights
+    from animegen.weights.store import WeightStore
+    from animegen_cli.environment import installed, known, loaded
+
+    registry, store = installed(), WeightStore()
+    files = known(registry)
+    if names:
+        files = choose_weights(files, names, optional=True)
+    in_use = loaded(registry, lambda text: console.say("note", text))
+    listed = [
+        _Listed(file, store.status(file.plugin, file.weight), (file.plugin, file.weight.file) in in_use)
+        for file in files
+    ]
     if console.json:
-        console.document([_facts(store, file) for file in files])
+        console.document([{**_facts(store, one.file), "loaded": one.loaded} for one in listed])
         return
     if not files:
         console.say("note", "no installed stage has weights")
         return
-    rows = [_row(store, file) for file in files]
-    console.table(("file", "for", "size", "licence", "state"), rows)
-    return
+    shown = [one for one in listed if everything or one.matters or one.named(names)]
+    if shown:
+        console.table(("file", "for", "size", "licence", "state", "what it is"), [one.row for one in shown], wrap=True)
+    _say_folded(console, [one.file for one in listed if one not in shown], blank=bool(shown))
 
 
-def _row(store: WeightStore, file: KnownWeight) -> tuple[str, ...]:
-    weight = file.weight
-    state = store.status(file.plugin, weight).describe(weight)
-    if not weight.required:
-        state += " (optional)"
-    return file.name, ", ".join(file.stages), size(weight.size) if weight.size else "?", weight.license, state
+@dataclass(frozen=True)
+class _Listed:
+    """A file as a row: `loaded` tells whether a stage loads it with the settings of this place."""
+
+    file: KnownWeight
+    status: WeightStatus
+    loaded: bool
+
+    @property
+    def matters(self) -> bool:
+        return self.loaded or self.status.state != "absent"
+
+    def named(self, names: Sequence[str]) -> bool:
+        """Whether the user has typed this very file."""
+        return any(self.file.weight.file == name.rpartition("/")[2] for name in names)
+
+    @property
+    def row(self) -> tuple[str, ...]:
+        weight = self.file.weight
+        state = self.status.describe(weight) + ("" if self.loaded else " (optional)")
+        bytes_ = size(weight.size) if weight.size else "?"
+        return self.file.name, ", ".join(self.file.stages), bytes_, weight.license, state, weight.purpose
+
+
+def _say_folded(console: Console, files: Sequence[KnownWeight], *, blank: bool) -> None:
+    """One line for each stage with files that are not listed; none of these is here."""
+    counts = Counter(file.stages[0] for file in files)
+    if counts and blank:
+        console.text("")
+    for stage, count in counts.items():
+        more = "1 more file, not here" if count == 1 else f"{count} more files, none here"
+        console.text(f"{stage.ljust(max(map(len, counts)))}  {more}: animegen weights list {stage} --all")
 
 
 def _facts(store: WeightStore, file: KnownWeight) -> dict[str, Any]:
@@ -70,6 +113,7 @@ def _facts(store: WeightStore, file: KnownWeight) -> dict[str, Any]:
         "required": weight.required,
         "urls": list(weight.urls),
         "sha256": weight.sha256 or status.sha256 or None,
+        "md5": weight.md5,
         "state": status.state,
         "usable": status.usable(weight),
         "path": str(status.path),
@@ -115,6 +159,9 @@ def fetch(
         try:
             with transfer(console, file.name) as progress:
                 status = store.fetch(file.plugin, file.weight, source_file=source, mirrors=mirrors, progress=progress)
+        except InputError as error:
+            assert source is not None  # nothing else can be wrong with the input
+            raise InputError(error.message, hint=(*error.hints, *_own_file(file, source))) from None
         except KeyboardInterrupt:
             raise InterruptedRun(
                 f"stopped; what has arrived of {file.name} is kept.", hint=f"animegen weights fetch {' '.join(names)}"
@@ -122,6 +169,22 @@ def fetch(
         console.say("fetched", f"{file.name}   {status.describe(file.weight)}   {status.path}")
     if console.json:
         console.document([_facts(store, file) for file in chosen])
+
+
+def _own_file(file: KnownWeight, source: Path) -> list[str]:
+    """Options by which stages take a file as it is, where they would load `file` otherwise."""
+    from animegen.options import describe_options
+    from animegen_cli.environment import installed
+
+    if not source.is_file():
+        return []
+    return [
+        f"a file of your own needs no fetching: -o {stage.name}.{info.name}={source}   ({info.help})"
+        for stage in installed().stages()
+        if stage.plugin.name == file.plugin and stage.name in file.stages
+        for info in describe_options(stage.spec.options)
+        if info.file
+    ]
 
 
 def _chosen(names: Sequence[str], everything: bool, *, optional: bool) -> tuple[KnownWeight, ...]:
@@ -132,7 +195,7 @@ def _chosen(names: Sequence[str], everything: bool, *, optional: bool) -> tuple[
     if everything:
         return tuple(file for file in files if optional or file.weight.required)
     if not names:
-        raise UsageError("no weights were named.", hint="animegen weights list shows all; --all takes all")
+        raise UsageError("no weights were named.", hint="animegen weights list --all shows all; fetch --all takes all")
     return choose_weights(files, names, optional=optional)
 
 

@@ -94,5 +94,5 @@ def _meant(known: Sequence[KnownWeight], name: str, optional: bool) -> list[Know
     names |= {one.weight.file for one in known} | {stage for one in known for stage in one.stages}
     raise UsageError(
         f"no weights are named {name!r}.",
-        hint=f"{did_you_mean(name, names)}animegen weights list shows all",
+        hint=f"{did_you_mean(name, names)}animegen weights list --all shows all",
     )
