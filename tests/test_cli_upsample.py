@@ -21,6 +21,7 @@ import pytest
 from animegen.imageio import write_image
 from animegen.pipeline.record import read_record
 from animegen.video import VideoReader, write_folder, write_video
+from animegen.video.timed import StreamFrame
 
 Call = Callable[..., Any]
 FPS = Fraction(12)
@@ -273,6 +274,21 @@ def test_duplicates_are_left_held_or_retimed(animegen: Call, place: Path, pictur
     assert found["retime"] == 5 + 4 * 3
 
 
+def test_an_opaque_film_is_not_made_rgb_to_look_for_duplicates(
+    animegen: Call, place: Path, picture: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Luma is enough, which the decoder has: with `hold`, only drawings are converted."""
+    made: list[int] = []
+    picture_of = StreamFrame._picture
+    monkeypatch.setattr(StreamFrame, "_picture", lambda self: made.append(self.index) or picture_of(self))
+    monkeypatch.setattr("animegen.film.workers._make_pictures", lambda *_: None)
+    monkeypatch.setattr("animegen.film.film.fill", lambda *_, **__: iter(()))
+    images = moving(4, picture)
+    with_sound(place / "twos.mp4", [images[index // 2] for index in range(8)])
+    animegen("upsample", "twos.mp4", "--with", "crossfade", "--duplicates", "hold")
+    assert made == []
+
+
 def test_two_devices_give_the_same_film(animegen: Call, place: Path, picture: Call) -> None:
     write_video(place / "long.mkv", moving(150, picture), FPS)
     clips = [
@@ -475,6 +491,7 @@ BAD: dict[str, tuple[Make, int, str, str]] = {
     "resume and force": (_and("--resume", "--force"), 2, "--resume keeps", ""),
     "out is a file": (_and("--out", "film.mkv"), 5, "film.mkv", ""),
     "out of memory": (_and("--with", "greedy"), 5, "out of memory", "--resume"),
+    "out of memory at once": (_and("--with", "huge"), 5, "out of memory", "--resume"),
     "a bug in the stage": (_and("--with", "wrong"), 1, "wrong", "animegen plugins check"),
 }
 
@@ -488,6 +505,7 @@ STAGES = """
             InterpolatorSpec("sixteen", "animegen_bad:Wrong", "Sixteen.", frames=16),
             InterpolatorSpec("heavy", "animegen_bad:Wrong", "With weights.", weights=(weight,)),
             InterpolatorSpec("greedy", "animegen_bad:Greedy", "Wants memory."),
+            InterpolatorSpec("huge", "animegen_bad:Huge", "Wants memory when it is opened."),
             InterpolatorSpec("wrong", "animegen_bad:Wrong", "Gives nothing."),
         ]
 
@@ -500,6 +518,10 @@ STAGES = """
 
     class Greedy(Wrong):
         def __call__(self, first, last, times, *, prompt="", seed=0):
+            raise MemoryError("Unable to allocate 31 GiB")
+
+    class Huge(Wrong):
+        def __init__(self, options, context):
             raise MemoryError("Unable to allocate 31 GiB")
 """
 
@@ -515,6 +537,7 @@ def test_bad_input(
     assert len(result.errors) == 1
     assert said in result.errors[0]
     assert "Traceback" not in result.err
+    assert "--size" not in result.err  # which this command has not
     assert result.out == ""
     assert hint in "\n".join(line for line in result.err.splitlines() if "hint:" in line)
     assert not list(place.glob("runs/*/clip*"))

@@ -176,6 +176,25 @@ def test_a_bar_appears_after_a_second_and_leaves_a_clean_line(
     assert last == f"[3/4] interpolate  {'16 frames':<36} {'2.0 s':>12}\n"
 
 
+@pytest.mark.parametrize(("there", "left"), [(900, "01:30"), (0, "00:00")])
+def test_what_was_there_at_once_is_no_measure_of_speed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], there: int, left: str
+) -> None:
+    """Ten more in ten seconds after 900 of an earlier run are one a second."""
+    clock = [100.0]
+    monkeypatch.setattr(reporters.time, "monotonic", lambda: clock[0])
+    monkeypatch.setenv("COLUMNS", "100")
+    reporter = reporters.BarReporter(Console())
+    reporter.started(1, 2, "upsample", "500 > 1000 frames")
+    reporter.progress(there, 1000, "frames")
+    clock[0] += 10
+    reporter.progress(910, 1000, "frames")
+    shown = capsys.readouterr().err
+    assert "910/1000 frames" in shown
+    assert left in shown.split("910/1000 frames")[-1].partition(" to go")[0]
+    reporter.close()
+
+
 def test_a_long_step_is_told_of_every_ten_seconds(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from animegen_cli.batch_work import Outcome
 
 _EVERY = 10.0  # seconds between two lines about one step, where there is no bar
+_AT_ONCE = 0.2  # seconds into a step up to which what is done was there before
 _BAR_AFTER = 1.0  # seconds before a bar is worth its flicker
 _EVENTS_EVERY = 0.1
 
@@ -92,32 +93,35 @@ class BarReporter(LineReporter):
         super().__init__(console)
         self._bar: Any = None
         self._begun = 0.0
+        self._there = 0  # what was done before the step began; it says nothing of its speed
         self._of: tuple[int, str] = (0, "")
 
     def started(self, number: int, total: int, name: str, detail: str) -> None:
         super().started(number, total, name, detail)
-        self._begun = time.monotonic()
+        self._begun, self._there = time.monotonic(), 0
         in_place(f"{self.head} {detail} ...")
 
     def progress(self, done: int, total: int, unit: str) -> None:
-        if time.monotonic() - self._begun < _BAR_AFTER:
+        spent = time.monotonic() - self._begun
+        if spent < _AT_ONCE:
+            self._there = done
+        if spent < _BAR_AFTER:
             return
         if self._bar is None or self._of != (total, unit) or done < self._bar.n:
             self._drop_bar()
-            self._bar, self._of = self._new_bar(total, unit), (total, unit)
-            self._bar.n = done
-            self._bar.refresh()
+            self._bar, self._of = self._new_bar(min(self._there, done), total, unit), (total, unit)
         self._bar.update(done - self._bar.n)
 
     def counted(self, done: int, name: str) -> None:
         in_place(f"{self.head} {done}  {name} ...")
 
-    def _new_bar(self, total: int, unit: str) -> Any:
+    def _new_bar(self, there: int, total: int, unit: str) -> Any:
         from tqdm import tqdm
 
         shown = "{desc} {bar:20} {n_fmt}/{total_fmt} " + unit + "  {elapsed}, {remaining} to go"
         bar = tqdm(
             total=total,
+            initial=there,
             desc=self.head,
             file=sys.stderr,
             leave=False,
@@ -126,6 +130,7 @@ class BarReporter(LineReporter):
             delay=1e-9,  # do not draw before it knows how far things are
         )
         bar.start_t -= time.monotonic() - self._begun  # it counts from the step's begin, not from its own
+        bar.last_print_t = bar.start_t
         return bar
 
     def finished(self, name: str, summary: str, seconds: float, cached: bool) -> None:

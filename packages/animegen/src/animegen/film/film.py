@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, suppress
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -82,7 +82,7 @@ class Film:
         self._output = Output(source, values, result_rate(settings, source.reader.fps))
         store, weights = MemoryStore(), weights or WeightStore()
         # A stage's own progress, inside one call, would be lost among those of the whole film.
-        self._sessions = [Session(settings.on(name), store, weights=weights) for name in values.devices]
+        self._sessions = [Session(settings.on(name), store, weights=weights, smaller="") for name in values.devices]
 
     def __enter__(self) -> Film:
         return self
@@ -205,10 +205,13 @@ class Film:
         opened = [session.stage(self.settings.choice) for session in self._sessions]
         draws = [self._drawer(stage, context, said) for stage, context in opened]
         crew = Crew(parts, draws, self._output.encoder, meter)
+        there = parts.finished()  # said at once: it is no measure of how fast the rest will come
 
         def tick() -> None:
-            self.reporter.progress(meter.done, max(meter.done, about or tally.frames_out), "frames")
+            done = meter.done + max(0, there - meter.kept)
+            self.reporter.progress(done, max(done, about or tally.frames_out), "frames")
 
+        tick()
         try:
             crew.run(self._plans(tally), tick)
         finally:
@@ -220,7 +223,7 @@ class Film:
         """The whole film, gap by gap, as it is read."""
         values = self.settings.values
         policy, anchor = cast("Policy", values.duplicates), cast("Anchor", values.anchor)
-        duplicates = None if policy == "leave" else is_duplicate
+        duplicates = None if policy == "leave" else partial(is_duplicate, alpha=self.source.reader.alpha)
         frames = self.source.reader.timed()
         try:
             marked = tally.marked(mark(frames, self._cuts(), duplicates))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, cast
 from animegen.clip import Clip
 from animegen.errors import InputError
 from animegen.film.frames import SegmentedFrames, StreamedFrames
-from animegen.film.source import PicturesAlone
 from animegen.imageio import write_image
 from animegen.pictures.sheet import contact_sheet
 from animegen.pipeline.record import read_record
@@ -65,9 +64,7 @@ class Output:
             if reader.alpha:
                 self.notes.append("the source has alpha, so the clip is lossless Matroska; --format webp is smaller")
         self.kind = kind
-        # Whatever reads the pictures, joining asks for tracks alone.
-        self._beside = cast("VideoReader", reader if values.tracks else PicturesAlone(reader))
-        suffix, notes = container_for(kind, self._beside)
+        suffix, notes = container_for(kind, cast("VideoReader", reader), tracks=values.tracks)
         self.name = f"clip{suffix}" if suffix else FRAMES
         self.notes += notes
 
@@ -102,8 +99,9 @@ class Output:
             join(
                 place,
                 paths,
-                self._beside,
+                cast("VideoReader", self._source.reader),
                 container="mkv" if place.suffix == ".mkv" else "mp4",
+                tracks=self._values.tracks,
                 comment=comment,
                 end=Fraction(facts["length"]) if self._values.rate is None else None,
                 even=not uneven,

@@ -97,6 +97,10 @@ class Parts:
         """Whether segment `number` is finished."""
         return self.path(number).is_file()
 
+    def finished(self) -> int:
+        """Frames in segments that are finished, as if each were whole."""
+        return self.length * sum(1 for _ in self.folder.glob(f"[0-9]*{self.suffix}"))
+
     def frames(self, number: int, total: int) -> range:
         """The outputs of segment `number` of a film of `total` outputs."""
         return range(number * self.length, min((number + 1) * self.length, total))

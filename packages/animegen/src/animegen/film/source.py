@@ -86,21 +86,6 @@ class ClipReader:
         """Nothing is held open."""
 
 
-class PicturesAlone:
-    """A source as one that holds nothing beside its pictures.
-
-    Args:
-        reader: The source.
-    """
-
-    is_stream = False
-    tracks = ()
-    comment = ""
-
-    def __init__(self, reader: VideoReader | ClipReader) -> None:
-        self.alpha = reader.alpha
-
-
 def open_source(
     source: str | Path | Clip,
     *,

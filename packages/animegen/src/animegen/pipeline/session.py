@@ -25,6 +25,9 @@ from animegen.weights.store import WeightStore
 log = logging.getLogger("animegen")
 T = TypeVar("T")
 
+SMALLER = "a smaller --size, or "
+"""What needs less memory than the pictures of a run."""
+
 
 @dataclass
 class StageContext:
@@ -59,15 +62,22 @@ class Session:
         store: Where results lie.
         weights: Where weights lie.
         reporter: Told what happens.
+        smaller: See `blame`.
     """
 
     def __init__(
-        self, settings: Settings, store: Store, *, weights: WeightStore, reporter: Reporter | None = None
+        self,
+        settings: Settings,
+        store: Store,
+        *,
+        weights: WeightStore,
+        reporter: Reporter | None = None,
+        smaller: str = SMALLER,
     ) -> None:
         self.settings = settings
         self.store = store
         self.reporter = reporter or Reporter()
-        self._weights = weights
+        self._weights, self._smaller = weights, smaller
         self._open: dict[tuple[Role, str], tuple[Any, StageContext]] = {}
 
     def identity(self, choice: Choice) -> dict[str, Any]:
@@ -114,7 +124,7 @@ class Session:
             run = self.settings.run.values
             context = StageContext(choice.stage, tuple(run.device.split(",")), run.dtype, self._weights, self.reporter)
             target = import_target(choice.stage)
-            with blame(choice):
+            with blame(choice, smaller=self._smaller):
                 log.debug("open %s as %s with %s", choice.stage.full_name, choice.role, choice.options.values)
                 self._open[slot] = (target(choice.options.values, context), context)
         return self._open[slot]
@@ -174,7 +184,7 @@ class Session:
                     record.cached = False
                     stage, context = self.stage(choice)
                     context.warnings = []
-                    with blame(choice):
+                    with blame(choice, smaller=self._smaller):
                         info = work(stage, writer)
                     entry = writer.finish({**info, "warnings": context.warnings})
         record.input += inputs
@@ -211,7 +221,7 @@ def check_files(choice: Choice) -> None:
 
 
 @contextmanager
-def blame(choice: Choice, *, smaller: str = "a smaller --size, or ") -> Iterator[None]:
+def blame(choice: Choice, *, smaller: str = SMALLER) -> Iterator[None]:
     """Turn whatever a stage raises into one line that names it; the traceback goes to the log.
 
     Args:

@@ -38,19 +38,23 @@ class Beside:
         reader: The source; a folder or an animated picture has no other tracks.
         container: Where they go.
         warn: Called with one sentence for each track that cannot be kept.
+        wanted: Whether anything of the source is to be kept; else its pictures are alone.
 
     Attributes:
         lead: Seconds by which the pictures have to be shown later, since a track begins well before them.
     """
 
-    def __init__(self, reader: VideoReader, container: Container, warn: Callable[[str], None]) -> None:
+    def __init__(
+        self, reader: VideoReader, container: Container, warn: Callable[[str], None], *, wanted: bool = True
+    ) -> None:
         self._reader, self._target, self._warn = reader, container, warn
+        self._wanted = wanted and reader.is_stream
         self._streams: dict[int, Any] = {}
         self._source: Any = None
         self.lead = Fraction(0)
 
     def __enter__(self) -> Self:
-        if self._reader.is_stream:
+        if self._wanted:
             try:
                 self._source = open_file(self._reader.path)
             except av.error.FFmpegError as error:

@@ -24,13 +24,14 @@ _NOT_IN_MKV = {"eia_608", "dvb_teletext"}
 _SUFFIXES = {"mp4": ".mp4", "mkv": ".mkv", "webp": ".webp", "gif": ".gif", "apng": ".apng", "frames": ""}
 
 
-def container_for(format: str, reader: VideoReader) -> tuple[str, tuple[str, ...]]:
+def container_for(format: str, reader: VideoReader, *, tracks: bool = True) -> tuple[str, tuple[str, ...]]:
     """The suffix of the file that `format` gives of the video in `reader`, and what is to be said about it.
 
     Args:
         format: ``mp4`` (H.264; it goes to .mkv where MP4 cannot hold a track of the source), ``mkv`` (lossless),
             ``webp``, ``gif``, ``apng``, or ``frames`` for a folder (an empty suffix).
         reader: The source.
+        tracks: Whether its other tracks are to be kept.
 
     Raises:
         UsageError: The format is unknown, or cannot hold the alpha of the source.
@@ -40,21 +41,21 @@ def container_for(format: str, reader: VideoReader) -> tuple[str, tuple[str, ...
         raise UsageError(
             f"there is no format {format!r}.", hint=f"{did_you_mean(format, _SUFFIXES)}it is one of {known}"
         )
-    tracks = reader.tracks
+    beside = reader.tracks if tracks else ()
     if format == "mp4":
         if reader.alpha:
             raise no_alpha()
-        unfit = [track for track in tracks if how(track, "mp4") == "leave" and how(track, "mkv") != "leave"]
-        lost = tuple(left_out(track) for track in tracks if how(track, "mkv") == "leave")
+        unfit = [track for track in beside if how(track, "mp4") == "leave" and how(track, "mkv") != "leave"]
+        lost = tuple(left_out(track) for track in beside if how(track, "mkv") == "leave")
         if not unfit:
             return ".mp4", lost
         return ".mkv", (f"MP4 cannot hold {_list(unfit)}, so that the video goes to an MKV file.", *lost)
     if format == "mkv":
-        return ".mkv", tuple(left_out(track) for track in tracks if how(track, "mkv") == "leave")
+        return ".mkv", tuple(left_out(track) for track in beside if how(track, "mkv") == "leave")
     notes = ["GIF has no half transparent colours: the frames are laid on white."] if _flat(format, reader) else []
-    if tracks:
+    if beside:
         kind = "a folder of frames" if format == "frames" else format.upper()
-        notes.append(f"{kind} cannot hold {_list(tracks)}.")
+        notes.append(f"{kind} cannot hold {_list(beside)}.")
     return _SUFFIXES[format], tuple(notes)
 
 

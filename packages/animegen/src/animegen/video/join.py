@@ -35,6 +35,7 @@ def join(
     reader: VideoReader,
     *,
     container: Container,
+    tracks: bool = True,
     comment: str = "",
     end: Fraction | None = None,
     even: bool | None = None,
@@ -53,6 +54,7 @@ def join(
         segments: Files of `segment`, in order.
         reader: Their source, which a folder or an animated picture may be too.
         container: ``mp4`` or ``mkv``; `container_for` says which suits.
+        tracks: Whether sound, subtitles, covers, chapters, tags and attached files are copied.
         comment: The comment tag, in place of the source's.
         end: When the last frame ends, in seconds from the first; None for as long as the one before it.
         even: Whether the rate is the same all through, so that Matroska may name it; None where that is said by
@@ -78,7 +80,7 @@ def join(
         options["movie_timescale"] = str(ticks if ticks <= _LONG_FILM else 90_000)
     with replacing(path) as beside:
         with (
-            Beside(reader, container, said) as others,
+            Beside(reader, container, said, wanted=tracks) as others,
             av.open(
                 f"file:{beside}", "w", format="matroska" if container == "mkv" else "mp4", options=options
             ) as output,
