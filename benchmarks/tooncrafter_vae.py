@@ -1,11 +1,12 @@
 """ToonCrafter's autoencoder, keyframes to latents and latents to frames, against the plainest way to run the same.
 
-    python benchmarks/tooncrafter_vae.py [--rounds 3] [--size 64x128] [--memory-size 96x160] [--width 64]
+    python benchmarks/tooncrafter_vae.py [--rounds 3] [--size 64x128] [--memory-size 96x160] [--width 64] [--threads 1]
 
 Half the published width, which a processor can run. Plain: `plain_tooncrafter_vae`. Ours runs all frames at once, and
 ``pieces`` two frames at once with nothing kept that can be computed again. They take turns; processor and wall time are
-medians of the ratios round by round. Peak memory is that of a process of its own for each, above what the weights and
-the inputs take, of the larger of encoding and one pass of the decoder.
+medians of the ratios round by round. One thread, unless told otherwise: on a busy processor several wait for each
+other in every small operation, and most of what is measured is that. Peak memory is that of a process of its own for
+each, above what the weights and the inputs take, of the larger of encoding and one pass of the decoder.
 """
 
 from __future__ import annotations
@@ -92,8 +93,10 @@ def main() -> None:
     parser.add_argument("--size", default="64x128", help="height x width of the pictures")
     parser.add_argument("--memory-size", default="96x160", help="the same for the accounts of memory")
     parser.add_argument("--width", type=int, default=64, help="channels at the full size; published are 128")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--memory-of", choices=tuple(WAYS), help=argparse.SUPPRESS)
     options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     height, width = map(int, options.size.split("x"))
     if options.memory_of:
         rows, columns = map(int, options.memory_size.split("x"))
@@ -127,7 +130,8 @@ def main() -> None:
         command += ["--width", str(options.width)]
         peaks[name] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
         less = f"; plain / it: {peaks['plain']['peak'] / peaks[name]['peak']:.2f}" if name != "plain" else ""
-        print(f"{name:>9}: {gib(peaks[name]['peak'])} at {options.memory_size} above {gib(peaks[name]['before'])}{less}")
+        peak, before = gib(peaks[name]["peak"]), gib(peaks[name]["before"])
+        print(f"{name:>9}: {peak} at {options.memory_size} above {before}{less}")
     if max(off.values()) > 1e-4 * max(1.0, largest):
         sys.exit("the results differ by more than 1e-4")
 

@@ -1,4 +1,6 @@
-"""Splatting, warping and correlation beside their plainest torch versions: python benchmarks/torch_operations.py [--device cuda]
+"""Splatting, warping and correlation beside their plainest torch versions.
+
+    python benchmarks/torch_operations.py [--device cuda]
 
 Versions take turns, so that a busy machine slows all of them; the least wall time of each counts, and on the processor
 its CPU time. The largest difference between the results stands beside.

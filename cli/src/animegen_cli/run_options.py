@@ -83,7 +83,7 @@ def _option(info: OptionInfo, also: Sequence[str]) -> Callable[[F], F]:
         kind = ROLE_KINDS[info.name]
         kwargs["shell_complete"] = complete.suggests(lambda: _stages_and_none(kind), many=info.many)
     elif info.choices:
-        choices = [(choice, "") for choice in info.choices]
+        choices = [(str(choice), "") for choice in info.choices]
         kwargs["shell_complete"] = complete.suggests(lambda: choices, many=info.many)
     return click.option(*flags, f"{RUN_PREFIX}{info.name}", **kwargs)
 
@@ -102,7 +102,7 @@ def _metavar(info: OptionInfo) -> str:
     if info.name in ROLES:
         return "STAGE,..." if info.many else "STAGE"
     if info.choices:
-        return "|".join(info.choices) + (",..." if info.many else "")
+        return "|".join(map(str, info.choices)) + (",..." if info.many else "")
     name = {int: "N", float: "X", str: "TEXT"}.get(info.type, info.type.__name__.upper())
     return f"{name},..." if info.many else name
 
