@@ -71,5 +71,7 @@ class Missing:
 
 Value: TypeAlias = float | Missing
 Scores: TypeAlias = Mapping[str, "Value | Sequence[Value]"]
-"""By name of quantity: T values of scope ``frame``, T - 1 of scope ``step``, one of any other. Infinite where the formula is,
-never NaN. Which frames count, and how they are averaged, is the caller's to decide."""
+"""By name of quantity: T values of scope ``frame``, T - 1 of scope ``step``, one of any other.
+
+Infinite where the formula is, never NaN. Which frames count, and how they are averaged, is the caller's to decide.
+"""
