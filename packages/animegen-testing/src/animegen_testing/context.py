@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from animegen.errors import MissingError
+from animegen.errors import MissingError, StageError
 from animegen.weights.store import WeightStore
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class FakeContext:
         weights: Path of each file by its name.
         devices: As a user would allow them.
         dtype: ``auto``, ``float32``, ``float16`` or ``bfloat16``.
+        untrained: As with ``--untrained``; then no weight is given.
         warnings: Every message of `warn`.
         progress_calls: Every (done, total, unit) of `progress`.
     """
@@ -30,10 +31,13 @@ class FakeContext:
     weights: Mapping[str, Path] = field(default_factory=dict)
     devices: tuple[str, ...] = ("cpu",)
     dtype: str = "auto"
+    untrained: bool = False
     warnings: list[str] = field(default_factory=list)
     progress_calls: list[tuple[int, int, str]] = field(default_factory=list)
 
     def weight(self, file: str) -> Path:
+        if self.untrained:
+            raise StageError(f"{file} was asked for, but the stage runs untrained, without weights.")
         if file in self.weights:
             return Path(self.weights[file])
         raise MissingError(f"{file} is not here.", hint=f"animegen weights fetch {file}")

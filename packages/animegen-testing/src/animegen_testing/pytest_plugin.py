@@ -70,9 +70,13 @@ def stage_context() -> Callable[..., FakeContext]:
     from animegen_testing.context import FakeContext
 
     def make(
-        weights: Mapping[str, Path] | None = None, *, devices: tuple[str, ...] = ("cpu",), dtype: str = "auto"
+        weights: Mapping[str, Path] | None = None,
+        *,
+        devices: tuple[str, ...] = ("cpu",),
+        dtype: str = "auto",
+        untrained: bool = False,
     ) -> FakeContext:
-        return FakeContext(weights or {}, devices, dtype)
+        return FakeContext(weights or {}, devices, dtype, untrained)
 
     return make
 

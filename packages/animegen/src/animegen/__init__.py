@@ -14,11 +14,13 @@ from animegen.media import Box, Panel, PanelPair, Region
 from animegen.options import option
 from animegen.stages import (
     Context,
+    Demand,
     DetectorSpec,
     InterpolatorSpec,
     MetricSpec,
     Needs,
     NoOptions,
+    StagePlan,
     StageSpec,
     Weight,
 )
@@ -42,6 +44,7 @@ __all__ = [
     "Box",
     "Clip",
     "Context",
+    "Demand",
     "DetectorSpec",
     "InterpolatorSpec",
     "MetricSpec",
@@ -51,6 +54,7 @@ __all__ = [
     "PanelPair",
     "Pipeline",
     "Region",
+    "StagePlan",
     "StageSpec",
     "Weight",
     "__version__",

@@ -20,14 +20,14 @@ import pluggy
 from animegen import hooks
 from animegen.errors import MissingError, StageError, UsageError, did_you_mean
 from animegen.options import describe_options
-from animegen.stages import API, KINDS, RECORDS, Kind, StageSpec
+from animegen.stages import API, KINDS, OFFERED, RECORDS, Kind, StageSpec
 
 GROUP = "animegen"
 """Entry-point group of plugins; the value is a light module."""
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[\w.]+:[\w.]+")
-_RESERVED = {"run", "plugins", "recipe", "none", "auto", "upsample", "upsampler", *KINDS}
+_RESERVED = {"run", "plugins", "recipe", "none", "auto", "upsample", "upsampler", "train", *OFFERED}
 """Names with a meaning of their own in settings: tables, roles, and the words for no stage and any stage."""
 
 
@@ -103,8 +103,9 @@ class Registry:
         return tuple(self._plugins.values())
 
     def stages(self, kind: Kind | None = None) -> Iterator[Stage]:
-        """Every stage of the working plugins, of one kind or of all."""
-        return (stage for stage in self._stages if kind in (None, stage.kind))
+        """Every stage of the working plugins, of one kind or of all. Trainers are no stages: name their kind."""
+        kinds = KINDS if kind is None else (kind,)
+        return (stage for stage in self._stages if stage.kind in kinds)
 
     def find(self, kind: Kind, name: str) -> Stage:
         """The stage that `name` (``rife`` or ``PLUGIN:rife``) means.
@@ -170,7 +171,7 @@ class Registry:
             return
         try:
             self._manager.register(module, row.name)
-            stages = [Stage(kind, spec, row) for kind in KINDS for spec in self._offered(kind, module)]
+            stages = [Stage(kind, spec, row) for kind in OFFERED for spec in self._offered(kind, module)]
         except Exception as error:  # guarded: one bad record turns off one plugin
             if self._manager.has_plugin(row.name):  # pluggy may have refused it before taking it in
                 self._manager.unregister(name=row.name)
@@ -206,6 +207,8 @@ def _check_record(kind: Kind, spec: object) -> None:
         raise ValueError(f"{spec.name!r} is a reserved word, so no stage can have that name")
     if not _TARGET.fullmatch(spec.target):
         raise ValueError(f"the target of {spec.name} is {spec.target!r}; expected 'module:attribute'")
+    if spec.plan is not None and not _TARGET.fullmatch(spec.plan):
+        raise ValueError(f"the plan of {spec.name} is {spec.plan!r}; expected 'module:function'")
     if spec.api > API:
         raise ValueError(f"{spec.name} needs a newer animegen (stage contract {spec.api}; this one has {API})")
     describe_options(spec.options)

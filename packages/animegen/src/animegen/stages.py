@@ -6,18 +6,22 @@ Importing this module imports neither numpy nor cv2: a plugin's `plugin.py` need
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from animegen.media import Box, Frames, Image, Mask, Region
+    from animegen.training.records import Order, TrainingPlan, TrainingResult, TrainingStep
 
 API = 1
 """Number of the stage contract. A record with a higher number needs a newer animegen."""
 
-Kind = Literal["detector", "inpainter", "preprocessor", "interpolator", "metric"]
+Kind = Literal["detector", "inpainter", "preprocessor", "interpolator", "metric", "trainer"]
 KINDS: tuple[Kind, ...] = ("detector", "inpainter", "preprocessor", "interpolator", "metric")
+"""What takes part in making or measuring a clip."""
+OFFERED: tuple[Kind, ...] = (*KINDS, "trainer")
+"""Everything a plugin may offer: stages, and trainers of the models behind them."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,38 @@ class Needs:
 
 
 @dataclass(frozen=True)
+class Demand:
+    """Memory that a stage takes on one device.
+
+    Attributes:
+        device: The device's name, as ``--device`` has it: ``cpu``, ``cuda:1``.
+        need: Bytes at the worst moment.
+        have: Bytes free there now; None where nobody can tell.
+        what: What takes them, in a few words: ``the U-Net``; empty for the stage as a whole.
+    """
+
+    device: str
+    need: int
+    have: int | None = None
+    what: str = ""
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """What a stage is about to do, said before anything of it is loaded.
+
+    Attributes:
+        summary: One line for the plan: ``50 steps, U-Net on cuda:1``; empty where the name says it all.
+        demands: Memory by device. More than there is of any of them is an error, and nothing is loaded.
+        hint: What to type for the next smaller setting, shown with that error.
+    """
+
+    summary: str = ""
+    demands: tuple[Demand, ...] = ()
+    hint: str = ""
+
+
+@dataclass(frozen=True)
 class StageSpec:
     """What a plugin says of one stage. Costs nothing to make: the class behind `target` is imported on use.
 
@@ -82,6 +118,12 @@ class StageSpec:
         needs: What it asks of input and machine.
         overrides: Name of the distribution whose stage of the same name this one replaces.
         api: Number of the stage contract it was written for.
+        plan: Import string ``module:function``, called before anything is loaded as ``plan(options, context,
+            size=(H, W), frames=T)`` and giving a `StagePlan`: for pictures of that size, T of them made in one call
+            (1 for a stage that makes one at a time). It must be quick, and may raise UsageError or InputError. What
+            it asks of the context may be absent: the MissingError is let through. None where there is nothing to say.
+        untrained: It can work with random parameters where ``context.untrained`` says so, so that memory and speed
+            can be tried before a large download.
     """
 
     name: str
@@ -93,6 +135,8 @@ class StageSpec:
     needs: Needs = Needs()
     overrides: str | None = None
     api: int = API
+    plan: str | None = None
+    untrained: bool = False
 
     def weights_for(self, options: Any) -> tuple[Weight, ...]:
         """The files of parameters that a stage with these options loads."""
@@ -125,6 +169,7 @@ class InterpolatorSpec(StageSpec):
             alone (which are premultiplied then) and moves all four along it.
         uses_prompt: Whether a text prompt changes its result.
         uses_seed: Whether the seed changes its result.
+        preview: Values of its options that ``--preview`` sets where the user set none: fewer steps, a smaller model.
     """
 
     frames: int | None = None
@@ -132,6 +177,7 @@ class InterpolatorSpec(StageSpec):
     carries_alpha: bool = False
     uses_prompt: bool = False
     uses_seed: bool = False
+    preview: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -149,6 +195,25 @@ class MetricSpec(StageSpec):
     needs_reference: bool = True
 
 
+@dataclass(frozen=True)
+class TrainerSpec(StageSpec):
+    """A way to train a model on a user's own material: ``animegen train NAME MATERIAL``. Often named as the stage that
+    then runs the model.
+
+    Attributes:
+        material: What MATERIAL is, in a few words: ``a folder of clips``.
+        changeable: Names of options that do not change what is learnt (how often to save, how to log), which may
+            differ when a training is taken up again.
+        launch: Import string ``module:function`` of what starts one process for each of several devices:
+            ``launch(devices)`` gives the command line to put in front of a module's name and its arguments. None for a
+            trainer that uses one device, or several within one process.
+    """
+
+    material: str = "a folder of clips"
+    changeable: tuple[str, ...] = ()
+    launch: str | None = None
+
+
 class Context(Protocol):
     """What the pipeline lends a stage for as long as the stage lives."""
 
@@ -156,6 +221,9 @@ class Context(Protocol):
     """Devices the user allows, most wanted first: ``("cuda:0", "cuda:1")``; ``("auto",)`` leaves it to the stage."""
     dtype: str
     """``auto``, ``float32``, ``float16`` or ``bfloat16``."""
+    untrained: bool
+    """The user asked for random parameters: make them from a fixed seed, and ask for no weight. Only ever set for a
+    stage whose record says that it can."""
 
     def weight(self, file: str) -> Path:
         """Path of a file from the stage's `weights`. Raises MissingError with the command that fetches it."""
@@ -234,12 +302,44 @@ class Metric(Protocol):
         ...
 
 
+@runtime_checkable
+class Trainer(Protocol):
+    """Trains a model."""
+
+    def plan(self, material: Path, order: Order) -> TrainingPlan:
+        """Look at `material` and say what would be done, without loading parameters.
+
+        Raises:
+            InputError: There is nothing in it to learn from, or something cannot be read.
+            UsageError: The options do not go together.
+        """
+        ...
+
+    def __call__(
+        self, material: Path, out: Path, order: Order, tell: Callable[[TrainingStep], None]
+    ) -> TrainingResult:
+        """Train on `material` until ``order.steps`` are done, and write what was learnt into the folder `out`.
+
+        What is done is saved into `out` now and then, whole or not at all. With ``order.resume`` it goes on from the
+        last such point, with the result that training without a stop would have had. The first Ctrl-C saves and
+        raises InterruptedRun.
+
+        Args:
+            material: As for `plan`.
+            out: An existing folder.
+            order: How long, from which seed.
+            tell: Called after each step.
+        """
+        ...
+
+
 PROTOCOLS: Mapping[Kind, type[Any]] = {
     "detector": Detector,
     "inpainter": Inpainter,
     "preprocessor": Preprocessor,
     "interpolator": Interpolator,
     "metric": Metric,
+    "trainer": Trainer,
 }
 
 RECORDS: Mapping[Kind, type[StageSpec]] = {
@@ -248,6 +348,7 @@ RECORDS: Mapping[Kind, type[StageSpec]] = {
     "preprocessor": StageSpec,
     "interpolator": InterpolatorSpec,
     "metric": MetricSpec,
+    "trainer": TrainerSpec,
 }
 
 StageFactory = Callable[[Any, Context], Any]

@@ -38,9 +38,12 @@ class StageContext:
     dtype: str
     weights: WeightStore
     reporter: Reporter
+    untrained: bool = False
     warnings: list[str] = field(default_factory=list)
 
     def weight(self, file: str) -> Path:
+        if self.untrained:
+            raise StageError(f"{self.stage.full_name} asked for {file!r}, but it runs untrained, without weights.")
         for weight in self.stage.spec.weights:
             if weight.file == file:
                 return self.weights.path(self.stage.plugin.name, weight)
@@ -91,12 +94,15 @@ class Session:
             "options": to_json(choice.options.values),
             "files": named_files(choice.options.values),
             "weights": self.weight_digests(choice),
+            "untrained": self.settings.untrained(choice),
             "number_format": [run.device, run.dtype] if spec.weights else [],
         }
 
     def weight_digests(self, choice: Choice) -> dict[str, str]:
-        """Published or measured digests of the weights that a stage loads."""
-        found = {}
+        """Published or measured digests of the weights that a stage loads; none where it runs untrained."""
+        found: dict[str, str] = {}
+        if self.settings.untrained(choice):
+            return found
         for weight in choice.stage.spec.weights_for(choice.options.values):
             status = self._weights.status(choice.stage.plugin.name, weight)
             if digest := weight.sha256 or status.sha256 or weight.md5:
@@ -112,17 +118,25 @@ class Session:
         """
         check_libraries(choice.stage)
         check_files(choice)
+        if self.settings.untrained(choice):
+            return
         plugin = choice.stage.plugin.name
         for weight in choice.stage.spec.weights_for(choice.options.values):
             if self._weights.status(plugin, weight).state not in ("verified", "unverified"):
                 self._weights.path(plugin, weight)  # raises, with the commands that bring it
 
+    def context(self, choice: Choice) -> StageContext:
+        """What a stage is lent."""
+        run = self.settings.run.values
+        devices = tuple(part.strip() for part in run.device.split(",") if part.strip()) or ("auto",)
+        untrained = self.settings.untrained(choice)
+        return StageContext(choice.stage, devices, run.dtype, self._weights, self.reporter, untrained)
+
     def stage(self, choice: Choice) -> tuple[Any, StageContext]:
         """The stage itself, imported and made on first use."""
         slot = (choice.role, choice.stage.full_name)
         if slot not in self._open:
-            run = self.settings.run.values
-            context = StageContext(choice.stage, tuple(run.device.split(",")), run.dtype, self._weights, self.reporter)
+            context = self.context(choice)
             target = import_target(choice.stage)
             with blame(choice, smaller=self._smaller):
                 log.debug("open %s as %s with %s", choice.stage.full_name, choice.role, choice.options.values)

@@ -39,6 +39,9 @@ class RunOptions:
     seed: int = option(123, "Start of the random numbers; the same seed gives the same clip.", min=0)
     device: str = option("auto", "auto, cpu, cuda:0, or several: cuda:0,cuda:1.")
     dtype: str = option("auto", "Number format on the device.", choices=DTYPES)
+    untrained: bool = option(
+        False, "Random parameters in place of weights, to try memory and speed before a download; no picture worth it."
+    )
     grow: int = option(0, "Extra pixels around every balloon that is removed.", min=0, max=200, unit="px")
     keep_balloon: tuple[int, ...] = option(
         (), "Numbers of balloons to leave in, as drawn in the run's balloons.png.", min=1
@@ -107,6 +110,10 @@ class Settings:
         """The single stage of a role, or None."""
         chosen = self.choices[role]
         return chosen[0] if chosen else None
+
+    def untrained(self, choice: Choice) -> bool:
+        """Whether a stage runs with random parameters: the user asked for it, and the stage can."""
+        return self.run.values.untrained and choice.stage.spec.untrained
 
     @property
     def taking_part(self) -> tuple[Choice, ...]:
