@@ -22,6 +22,7 @@ from animegen.stages import (
     NoOptions,
     StagePlan,
     StageSpec,
+    TrainerSpec,
     Weight,
 )
 
@@ -56,6 +57,7 @@ __all__ = [
     "Region",
     "StagePlan",
     "StageSpec",
+    "TrainerSpec",
     "Weight",
     "__version__",
     "hookimpl",

@@ -1,4 +1,4 @@
-"""The whole extension surface of AnimeGen: one hook for each kind of stage.
+"""The whole extension surface of AnimeGen: one hook for each kind of stage, and one for trainers.
 
 A plugin is a light module behind an entry point of the group ``animegen``. It implements any of these hooks
 with `hookimpl` and returns records that say what a stage is called, what it does, which options it takes and
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from animegen.stages import DetectorSpec, InterpolatorSpec, MetricSpec, StageSpec
+    from animegen.stages import DetectorSpec, InterpolatorSpec, MetricSpec, StageSpec, TrainerSpec
 
 PROJECT = "animegen"
 
@@ -69,5 +69,14 @@ def animegen_metrics() -> Iterable[MetricSpec]:
     """Stages that measure a clip.
 
     `animegen.stages.Metric`: ``metric(frames, reference) -> {name: value}``.
+    """
+    return ()
+
+
+@hookspec
+def animegen_trainers() -> Iterable[TrainerSpec]:
+    """Ways to train a model of the plugin on a user's own material, for ``animegen train``.
+
+    `animegen.stages.Trainer`: ``trainer.plan(material, order)``, then ``trainer(material, out, order, tell)``.
     """
     return ()

@@ -315,9 +315,7 @@ class Trainer(Protocol):
         """
         ...
 
-    def __call__(
-        self, material: Path, out: Path, order: Order, tell: Callable[[TrainingStep], None]
-    ) -> TrainingResult:
+    def __call__(self, material: Path, out: Path, order: Order, tell: Callable[[TrainingStep], None]) -> TrainingResult:
         """Train on `material` until ``order.steps`` are done, and write what was learnt into the folder `out`.
 
         What is done is saved into `out` now and then, whole or not at all. With ``order.resume`` it goes on from the
