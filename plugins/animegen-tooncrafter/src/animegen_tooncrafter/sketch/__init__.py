@@ -1,0 +1,1 @@
+"""Sketches: drawings of some frames in between that a clip is to follow."""
