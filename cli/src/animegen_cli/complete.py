@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 import click
 from click.shell_completion import CompletionItem
 
+from animegen.stages import Kind
+
 Suggest = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
@@ -26,13 +28,12 @@ def suggests(offers: Callable[[], Iterable[tuple[str, str]]], *, many: bool = Fa
     return complete
 
 
-def stages(kind: str) -> Iterator[tuple[str, str]]:
+def stages(kind: Kind) -> Iterator[tuple[str, str]]:
     """The stages of one kind."""
     from animegen_cli.environment import installed
 
-    for stage in installed().stages():
-        if stage.kind == kind:
-            yield stage.name, stage.spec.summary
+    for stage in installed().stages(kind):
+        yield stage.name, stage.spec.summary
 
 
 def all_stages() -> Iterator[tuple[str, str]]:

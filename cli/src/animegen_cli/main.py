@@ -17,6 +17,7 @@ COMMANDS = {
     "run": ("animegen_cli.commands.run:run", "Turn two panels into a clip."),
     "batch": ("animegen_cli.commands.batch:batch", "Turn many pairs of panels into clips."),
     "upsample": ("animegen_cli.commands.upsample:upsample", "Draw more frames between the frames of a video."),
+    "train": ("animegen_cli.commands.train:train", "Train a model on material of your own."),
     "panels": ("animegen_cli.commands.panels:panels", "Cut pages into panels and pair them up."),
     "plugins": ("animegen_cli.commands.plugins:plugins", "List, show, check and start plugins."),
     "weights": ("animegen_cli.commands.weights:weights", "Fetch, verify and remove model files."),

@@ -16,6 +16,7 @@ from animegen.options import OptionInfo, describe_options
 from animegen.settings.layers import ConfigLayer, assignments_layer
 from animegen.settings.resolve import Choice, RunOptions
 from animegen.settings.roles import ROLE_KINDS, ROLES
+from animegen.stages import Kind
 from animegen_cli import complete
 from animegen_cli.group import RUN_PREFIX
 
@@ -46,7 +47,7 @@ def options_of(cls: type[Any], also: Mapping[str, Sequence[str]] | None = None) 
 
 
 def _with(command: F, cls: type[Any], also: Mapping[str, Sequence[str]], more: Sequence[Callable[[F], F]]) -> F:
-    declared = [_option(info, also.get(info.name, ())) for info in describe_options(cls)]
+    declared = [declared_option(info, also.get(info.name, ())) for info in describe_options(cls)]
     shared: list[Callable[[Any], Any]] = [
         click.option(
             "--out",
@@ -72,7 +73,8 @@ def _with(command: F, cls: type[Any], also: Mapping[str, Sequence[str]], more: S
     return command
 
 
-def _option(info: OptionInfo, also: Sequence[str]) -> Callable[[F], F]:
+def declared_option(info: OptionInfo, also: Sequence[str] = ()) -> Callable[[F], F]:
+    """A flag for a declared option; its parameter's name has `RUN_PREFIX` in front. Not typed, it gives None."""
     flag = info.name.replace("_", "-")
     words = info.help if info.default in (None, (), "") else f"{info.help} [{_words(info.default)}]"
     if info.type is bool:  # None where it is not typed, so that a weaker layer may say it
@@ -88,7 +90,7 @@ def _option(info: OptionInfo, also: Sequence[str]) -> Callable[[F], F]:
     return click.option(*flags, f"{RUN_PREFIX}{info.name}", **kwargs)
 
 
-def _stages_and_none(kind: str) -> list[tuple[str, str]]:
+def _stages_and_none(kind: Kind) -> list[tuple[str, str]]:
     return [*complete.stages(kind), ("none", "leave this out")]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from animegen.errors import MissingError, UsageError, did_you_mean
-from animegen.stages import KINDS
+from animegen.stages import KINDS, OFFERED
 from animegen_cli import complete
 from animegen_cli.console import Console, size
 from animegen_cli.group import Group, pass_console
@@ -30,7 +30,7 @@ def plugins() -> None:
 
 
 @plugins.command("list")
-@click.option("--kind", type=click.Choice(KINDS), help="Only stages of this kind.")
+@click.option("--kind", type=click.Choice(OFFERED), help="Only stages (or trainers) of this kind.")
 @pass_console
 def list_plugins(console: Console, kind: str | None) -> None:
     """Every plugin, its stages, its weights and whether it works."""
@@ -58,7 +58,8 @@ def list_plugins(console: Console, kind: str | None) -> None:
 
 
 def _row(registry: Registry, plugin: Plugin, kind: str | None) -> dict[str, Any]:
-    stages = [stage for stage in registry.stages() if stage.plugin == plugin and kind in (None, stage.kind)]
+    offered = [*registry.stages(), *registry.stages("trainer")]
+    stages = [stage for stage in offered if stage.plugin == plugin and kind in (None, stage.kind)]
     return {
         "name": plugin.short_name,
         "distribution": plugin.name,
@@ -151,12 +152,11 @@ def named_stages(registry: Registry, name: str) -> list[Stage]:
         MissingError: A plugin that did not load.
     """
     short = name.rpartition(":")[2]
+    offered = [*registry.stages(), *registry.stages("trainer")]
     found = [
-        stage
-        for stage in registry.stages()
-        if name in (stage.name, stage.full_name, f"{stage.plugin.short_name}:{stage.name}")
+        stage for stage in offered if name in (stage.name, stage.full_name, f"{stage.plugin.short_name}:{stage.name}")
     ]
-    found = found or [stage for stage in registry.stages() if name in (stage.plugin.name, stage.plugin.short_name)]
+    found = found or [stage for stage in offered if name in (stage.plugin.name, stage.plugin.short_name)]
     if found:
         return found
     names = {row.short_name for row in registry.plugins}
@@ -167,7 +167,7 @@ def named_stages(registry: Registry, name: str) -> list[Stage]:
         raise MissingError(
             f"plugin {row.name!r} is {row.state}: {row.reason}.", hint=f"animegen plugins check {row.short_name}"
         )
-    known = [*dict.fromkeys(stage.name for stage in registry.stages()), *names]
+    known = [*dict.fromkeys(stage.name for stage in offered), *names]
     raise UsageError(
         f"no stage or plugin is named {name!r}.", hint=f"{did_you_mean(short, known)}animegen plugins list shows all"
     )
@@ -192,7 +192,17 @@ def _details(stage: Stage) -> dict[str, Any]:
         "weights": [asdict(weight) for weight in spec.weights],
         "options": json_schema(spec.options)["properties"] if describe_options(spec.options) else {},
     }
-    for extra in ("finds", "frames", "other_counts", "uses_prompt", "uses_seed", "better", "unit", "needs_reference"):
+    for extra in (
+        "finds",
+        "frames",
+        "other_counts",
+        "uses_prompt",
+        "uses_seed",
+        "better",
+        "unit",
+        "needs_reference",
+        "material",
+    ):
         if hasattr(spec, extra):
             facts[extra] = getattr(spec, extra)
     return facts
@@ -220,7 +230,8 @@ def _print_stage(console: Console, stage: Stage) -> None:
         if _is_long(info):
             console.text("")
             console.sentences(", ".join(info.choice_texts), start=f"{stage.name}.{info.name}: ", indent=4)
-    console.text(f"\nGive them as: -o {stage.name}.{infos[0].name}={default_words(infos[0])}")
+    table = "trainer" if stage.kind == "trainer" else stage.name
+    console.text(f"\nGive them as: -o {table}.{infos[0].name}={default_words(infos[0])}")
 
 
 def _is_long(info: OptionInfo) -> bool:
@@ -240,6 +251,10 @@ def _facts(stage: Stage) -> list[tuple[str, str]]:
         if count and getattr(spec, "other_counts", False):
             frames = f"made for {count}, others with a warning"
         facts.append(("frames", frames))
+    if stage.kind == "trainer":
+        facts.append(
+            ("learns", f"from {getattr(spec, 'material', '')}: animegen train {stage.name} MATERIAL --out DIR")
+        )
     if spec.needs.size:
         facts.append(("size", "made for {}x{}".format(*spec.needs.size)))
     if spec.needs.accelerator_gib:

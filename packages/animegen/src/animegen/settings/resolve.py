@@ -26,10 +26,11 @@ class RunOptions:
     preprocessor: tuple[str, ...] = option((), "Clean-up stages, in order; none for no clean-up.")
     interpolator: str = option("flow", "Draws the frames between the two panels.")
     upsampler: str = option("none", "Adds frames between frames: an interpolator for any time, or none.")
+    loop: bool = option(False, "Go back to the first panel, so that a player repeats the clip without a jump.")
     factor: int = option(4, "Frames after upsampling for each frame before it.", min=1, max=64)
     frames: int | None = option(
         None,
-        "Frames the interpolator makes, both panels included; none for its own count.",
+        "Frames the interpolator makes from one panel to the next, both included; none for its own count.",
         min=2,
         max=10_000,
     )
@@ -123,7 +124,16 @@ class Settings:
 
 def table_names(registry: Registry) -> set[str]:
     """Names of the tables that settings may have in this environment."""
-    return {"run", "upsample", "plugins", *ROLES, "metric", *(stage.name for stage in registry.stages())}
+    return {
+        "run",
+        "upsample",
+        "train",
+        "trainer",
+        "plugins",
+        *ROLES,
+        "metric",
+        *(stage.name for stage in registry.stages()),
+    }
 
 
 def resolve_settings(registry: Registry, layers: Sequence[ConfigLayer]) -> Settings:
@@ -143,6 +153,7 @@ def resolve_settings(registry: Registry, layers: Sequence[ConfigLayer]) -> Setti
     choices = {role: choose(registry, role, getattr(run.values, role), run.sources[role], layers) for role in ROLES}
     settings = Settings(run, choices, tuple(notes))
     _check_choices(settings)
+    _check_untrained(settings, registry)
     return settings
 
 
@@ -224,6 +235,17 @@ def _check_choices(settings: Settings) -> None:
             f"{interpolator.stage.name} always makes {spec.frames} frames; run.frames is {frames}.",
             hint=f"leave --frames out, and use --upsampler to get more than {spec.frames}",
         )
+
+
+def _check_untrained(settings: Settings, registry: Registry) -> None:
+    if not settings.run.values.untrained or any(map(settings.untrained, settings.taking_part)):
+        return
+    able = [stage.name for stage in registry.stages() if stage.spec.untrained]
+    chosen = ", ".join(choice.stage.name for choice in settings.taking_part)
+    raise UsageError(
+        f"run.untrained (from {settings.run.sources['untrained']}) has no effect: none of {chosen} can run untrained.",
+        hint=f"these can: {', '.join(able)}" if able else "leave it out: no stage that is installed here can",
+    )
 
 
 def check_any_time(upsampler: Choice) -> None:
