@@ -12,6 +12,7 @@ import nox
 ROOT = Path(__file__).parent
 CONSTRAINTS = ROOT / "constraints.txt"
 CORE = ("./packages/animegen", "./packages/animegen-manga", "./cli")
+EVAL = "./packages/animegen-eval"
 KIT = "./packages/animegen-testing"
 TORCH = "./packages/animegen-torch"
 TOOLS = ("pytest", "pytest-xdist", "hypothesis", "pytest-benchmark")
@@ -39,8 +40,8 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole test suite: what needs no torch here, then each plugin in an environment of its own."""
-    install(session, *editable(*CORE, KIT), *TOOLS, "scikit-image")
-    session.run("pytest", "-n", "2", "--dist", "worksteal", *CORE, KIT, "tests", *session.posargs)
+    install(session, *editable(*CORE, EVAL, KIT), *TOOLS, "scikit-image")
+    session.run("pytest", "-n", "2", "--dist", "worksteal", *CORE, EVAL, KIT, "tests", *session.posargs)
     if not session.posargs:
         session.notify("torch_tests")
         for plugin in PLUGINS:
@@ -66,8 +67,8 @@ def plugin_tests(session: nox.Session, name: str) -> None:
 def minimums(session: nox.Session) -> None:
     """The suite at the lowest versions that the distributions say they accept."""
     lowest = [f"{name}=={version}" for name, version in lowest_versions().items()]
-    session.install(*editable(*CORE, KIT), *lowest, *TOOLS, "scikit-image")
-    session.run("pytest", "-n", "2", *CORE, KIT, "-m", "not slow", *session.posargs)
+    session.install(*editable(*CORE, EVAL, KIT), *lowest, *TOOLS, "scikit-image")
+    session.run("pytest", "-n", "2", *CORE, EVAL, KIT, "-m", "not slow", *session.posargs)
 
 
 @nox.session
@@ -81,7 +82,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Strict types of everything, against torch's own."""
-    folders = (*CORE, KIT, TORCH, *(f"./plugins/{name}" for name in PLUGINS))
+    folders = (*CORE, EVAL, KIT, TORCH, *(f"./plugins/{name}" for name in PLUGINS))
     install(session, *editable(*folders), "mypy")
     session.run("mypy", *(f"--package={name}" for name in import_names(*folders)))
 
@@ -89,7 +90,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def imports(session: nox.Session) -> None:
     """Who may import whom."""
-    install(session, *editable(*CORE, KIT), "import-linter")
+    install(session, *editable(*CORE, EVAL, KIT), "import-linter")
     session.install("--no-deps", *editable(TORCH, *(f"./plugins/{name}" for name in PLUGINS)))
     session.run("lint-imports")
 
@@ -97,7 +98,7 @@ def imports(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Run what the documents say."""
-    install(session, *editable(*CORE, KIT), *TOOLS)
+    install(session, *editable(*CORE, EVAL, KIT), *TOOLS)
     session.run("pytest", "tests", "-k", "docs or documented", *session.posargs)
 
 
@@ -113,7 +114,7 @@ def wheels(session: nox.Session) -> None:
     """Build a wheel of every distribution into ``dist/``."""
     install(session, "build", "hatchling")
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
-    for folder in (*CORE, KIT, TORCH, *(f"./plugins/{name}" for name in PLUGINS)):
+    for folder in (*CORE, EVAL, KIT, TORCH, *(f"./plugins/{name}" for name in PLUGINS)):
         session.run("python", "-m", "build", "--wheel", "--outdir", "dist", folder)
 
 
@@ -136,7 +137,7 @@ def import_names(*folders: str) -> list[str]:
 def lowest_versions() -> dict[str, str]:
     """The lowest version of each dependency that any of our distributions without torch accepts."""
     found: dict[str, str] = {}
-    for folder in (*CORE, KIT):
+    for folder in (*CORE, EVAL, KIT):
         project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text("utf-8"))["project"]
         for requirement in project["dependencies"]:
             match = re.match(r"([\w-]+)>=([\d.]+)", requirement)
