@@ -24,12 +24,12 @@ from animegen_torch.memory import gib
 Format = Literal["safetensors", "zip", "legacy"]
 """safetensors; what torch.save writes since 1.6, a zip archive; what it wrote before, pickles one after another."""
 
-_FETCH = ("animegen weights fetch STAGE fetches it again", "animegen weights verify --all checks what is there")
+FETCH = ("animegen weights fetch STAGE fetches it again", "animegen weights verify --all checks what is there")
 _HEADER = 1 << 27
 """No header of a safetensors file is longer than this; a number beyond it means that the file is something else."""
 
 
-def file_format(path: Path, *, hints: Sequence[str] = _FETCH) -> Format:
+def file_format(path: Path, *, hints: Sequence[str] = FETCH) -> Format:
     """Which kind of checkpoint `path` is, told from its bytes and never from its name.
 
     Args:
@@ -58,7 +58,7 @@ def file_format(path: Path, *, hints: Sequence[str] = _FETCH) -> Format:
 
 
 def read_file(
-    path: Path, *, device: torch.device | str = "cpu", mmap: bool = True, hints: Sequence[str] = _FETCH
+    path: Path, *, device: torch.device | str = "cpu", mmap: bool = True, hints: Sequence[str] = FETCH
 ) -> Any:
     """The content of a checkpoint: usually a dict, its tensors on `device`.
 
@@ -80,24 +80,27 @@ def read_file(
     except pickle.UnpicklingError as error:
         objects = python_objects(path, kind)
         if objects:
-            raise InputError(
-                f"{path} holds Python objects besides tensors ({', '.join(objects[:4])}); bringing them back could run "
-                "any program, so it is not read.",
-                hint=(
-                    "look for the same weights as .safetensors",
-                    "or let who made the file save its state_dict alone",
-                ),
-            ) from None
+            raise refused(path, objects) from None
         raise InputError(f"{path} cannot be read as parameters: {_line(error)}.", hint=hints) from None
     except RuntimeError as error:
         if "magic number" in str(error):
             raise InputError(f"{path} is a pickle, but torch.save did not write it.", hint=hints) from None
-        raise _damaged(path, error, hints) from error
+        raise damaged(path, error, hints) from error
     except (EOFError, ValueError, KeyError, IndexError, OSError, AttributeError) as error:
-        raise _damaged(path, error, hints) from error
+        raise damaged(path, error, hints) from error
 
 
-def _damaged(path: Path, error: Exception, hints: Sequence[str]) -> InputError:
+def refused(path: Path, objects: Sequence[str]) -> InputError:
+    """The error of a pickle that names `objects`, which are more than tensors."""
+    return InputError(
+        f"{path} holds Python objects besides tensors ({', '.join(objects[:4])}); bringing them back could run "
+        "any program, so it is not read.",
+        hint=("look for the same weights as .safetensors", "or let who made the file save its state_dict alone"),
+    )
+
+
+def damaged(path: Path, error: Exception, hints: Sequence[str]) -> InputError:
+    """The error of a file that ends early or makes no sense."""
     return InputError(f"{path} ({gib(path.stat().st_size)}) is damaged or cut off: {_line(error)}.", hint=hints)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from animegen.errors import InputError, StageError
 from animegen_torch.checkpoint_files import read_file
 
+T = TypeVar("T")
 State = dict[str, Tensor]
 """Tensors by name, as `nn.Module.state_dict` gives them."""
 
@@ -67,10 +68,10 @@ def unwrap(content: Any, *, nested: Sequence[str] = NESTED, path: Path | str = "
     Raises:
         InputError: There are none; the message says what there is.
     """
-    found = _find(content, nested, depth=4)
+    found = find_tensors(content, Tensor, nested)
     if found is None:
         raise InputError(
-            f"{path} holds no parameters by name: {_contents(content)}.",
+            f"{path} holds no parameters by name: {contents_of(content)}.",
             hint="a state_dict is needed, alone or under a name such as state_dict or model",
         )
     return found
@@ -171,27 +172,27 @@ def load_into(
         raise StageError(f"{stage} has tensors that its file does not give: {_few(empty)}.")
 
 
-def names_of(state: Mapping[str, Tensor]) -> str:
+def names_of(state: Mapping[str, object]) -> str:
     """How many tensors and the first few of their names, for messages: ``212 tensors (a.weight, a.bias, …)``."""
     return f"{len(state)} tensors ({_few(list(state))})"
 
 
-def _find(content: Any, nested: Sequence[str], depth: int) -> State | None:
+def find_tensors(content: Any, kind: type[T], nested: Sequence[str] = NESTED, depth: int = 4) -> dict[str, T] | None:
+    """What is a `kind` in `content`, by name: under the names of `nested` if there, else on top; None if nowhere."""
     if isinstance(content, nn.Module):
-        return dict(content.state_dict())
+        content = content.state_dict()
     if not isinstance(content, Mapping):
         return None
-    tensors = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
-    inside = [content[name] for name in nested if isinstance(content.get(name), Mapping)]
     if depth:
-        for value in inside:
-            found = _find(value, nested, depth - 1)
+        for name in nested:
+            found = find_tensors(content.get(name), kind, nested, depth - 1)
             if found:
                 return found
-    return tensors or None
+    return {str(name): value for name, value in content.items() if isinstance(value, kind)} or None
 
 
-def _contents(content: Any) -> str:
+def contents_of(content: Any) -> str:
+    """What a checkpoint holds in a few words, for messages: ``a dict of epoch (int), config (dict)``."""
     if isinstance(content, Mapping):
         entries = [f"{name} ({type(value).__name__})" for name, value in content.items()]
         return f"a dict of {_few(entries)}" if entries else "an empty dict"
