@@ -194,8 +194,9 @@ def test_wrong_usage_is_one_line_with_the_next_thing_to_type(
         assert not list(pair[0].parent.glob("runs*"))
 
 
-def test_too_many_arguments(animegen: Call, pair: tuple[Path, Path]) -> None:
-    refused(animegen("run", *pair, "c.png"), 2, "c.png")
+def test_a_further_panel_that_is_not_there(animegen: Call, pair: tuple[Path, Path]) -> None:
+    refused(animegen("run", *pair, "c.png"), 4, "c.png", "LAST")
+    refused(animegen("run", pair[0], "c.png", pair[1]), 4, "c.png", "PANEL 2")
 
 
 @pytest.mark.parametrize(

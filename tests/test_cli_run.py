@@ -207,7 +207,7 @@ def test_preview_is_smaller_and_as_long(animegen: Call, place: Path, picture: An
     own = json.loads(animegen(*args, "--preview", "--frames", 4, "--size", "64x32").out)
     assert (own["frames"], own["width"], own["height"]) == (4, 64, 32)
     sources = json.loads(Path(quick["run_json"]).read_text())["run"]
-    assert sources["size"]["source"] == "--preview"
+    assert sources["size"]["source"] == "preview"
 
 
 def test_the_last_line_says_what_would_draw_better(animegen: Call, pair: tuple[Path, Path], quick: Any) -> None:

@@ -131,7 +131,7 @@ def read_item(pipeline: Pipeline, item: Item) -> tuple[Any, dict[str, dict[str, 
     from animegen_cli import pairs
 
     sources = pairs.gather(
-        item.first, item.last, document=None, text_boxes=item.text_boxes, first_mask=None, last_mask=None
+        (item.first, item.last), document=None, text_boxes=item.text_boxes, first_mask=None, last_mask=None
     )
     run = pipeline.settings.run.values
     pair, facts = pairs.load(

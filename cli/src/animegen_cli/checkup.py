@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from animegen.errors import AnimeGenError
+from animegen.memory import memory
 from animegen_cli import system
 from animegen_cli.console import one_line, size
 
@@ -75,7 +76,7 @@ def versions() -> dict[str, str]:
 
 
 def _memory() -> Check:
-    here = system.memory()
+    here = memory()
     if here.total is None:
         return Check("memory", "warning", "this system does not say how much there is")
     free = "" if here.free is None else f", {size(here.free)} free"

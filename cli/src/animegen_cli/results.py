@@ -10,6 +10,8 @@ from animegen_cli.console import Console
 
 if TYPE_CHECKING:
     from animegen.clip import Clip
+    from animegen.media import Strip
+    from animegen.pipeline.pipeline import Pipeline
     from animegen.registry import Registry
 
 _CUTS = 6  # shown in a line
@@ -19,7 +21,7 @@ def with_free_memory(
     plan: Sequence[tuple[str, str]], need_mib: int, instead: str = "a smaller --size or fewer --frames would"
 ) -> Iterator[tuple[str, str]]:
     """The plan, with what is free beside what is needed, and a warning where that does not go together."""
-    from animegen_cli.system import memory
+    from animegen.memory import memory
 
     free = memory().free
     for label, text in plan:
@@ -28,11 +30,22 @@ def with_free_memory(
         yield "note", f"this may not fit into memory; {instead}"
 
 
-def say_plan(console: Console, run_id: str, plan: Sequence[tuple[str, str]]) -> None:
-    """The end of ``--dry-run``."""
+def say_plan(console: Console, run_id: str, plan: Sequence[tuple[str, str]], **facts: Any) -> None:
+    """The end of ``--dry-run``; `facts` belong to the document of ``--json``."""
     console.say("dry", "nothing was made (--dry-run)")
     if console.json:
-        console.document({"status": "planned", "id": run_id, "plan": [list(line) for line in plan]})
+        console.document({"status": "planned", "id": run_id, "plan": [list(line) for line in plan], **facts})
+
+
+def planned_facts(pipeline: Pipeline, strip: Strip) -> dict[str, Any]:
+    """What the plan lines say of memory and of random parameters, for programs."""
+    from animegen.pipeline.plan import untrained_stages
+
+    return {
+        "untrained": untrained_stages(pipeline.settings),
+        "memory": [{"device": one.device, "need": one.need, "have": one.have} for one in pipeline.needs(strip)],
+        "stages": [one.as_record() for one in pipeline.planned(strip)],
+    }
 
 
 def say_clip(console: Console, clip: Clip) -> None:
@@ -96,6 +109,7 @@ def clip_document(folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         "seconds": outputs["seconds"],
         "width": outputs["width"],
         "height": outputs["height"],
+        "untrained": list(record.get("untrained", ())),
         "warnings": list(record["warnings"]),
     }
 

@@ -5,16 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
-
-
-@dataclass(frozen=True)
-class Memory:
-    """Main memory in bytes; None where the system does not say."""
-
-    total: int | None
-    free: int | None
 
 
 def cores() -> int:
@@ -22,40 +13,6 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def memory() -> Memory:
-    """Main memory, within the limit of a container."""
-    total, free = _proc_memory() or _sysconf_memory()
-    limit = _cgroup_limit()
-    if limit is not None and (total is None or limit[0] < total):
-        return Memory(limit[0], limit[0] - limit[1] if free is None else min(free, limit[0] - limit[1]))
-    return Memory(total, free)
-
-
-def _proc_memory() -> tuple[int | None, int | None] | None:
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-        found = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
-        return found["MemTotal"], found["MemAvailable"]
-    except (OSError, ValueError, KeyError, IndexError):
-        return None
-
-
-def _sysconf_memory() -> tuple[int | None, int | None]:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), None
-    except (AttributeError, ValueError, OSError):  # Windows
-        return None, None
-
-
-def _cgroup_limit() -> tuple[int, int] | None:
-    """The container's limit and what is used of it (control groups v2), or None."""
-    folder = Path("/sys/fs/cgroup")
-    try:
-        return int((folder / "memory.max").read_text("ascii")), int((folder / "memory.current").read_text("ascii"))
-    except (OSError, ValueError):  # "max" is no number: no limit
-        return None
 
 
 def disk_free(folder: Path) -> int | None:

@@ -356,7 +356,7 @@ def test_plan_and_events(registry):
     made = pipeline(registry)
     made.reporter = made._session.reporter = Listener()
     lines = dict(made.plan(pair()))
-    assert lines["plan"].startswith("toy-balloons > fill > mix   5 frames at 10 fps   cpu")
+    assert lines["plan"].startswith("toy-balloons > fill > mix   5 frames at 10 fps, 0.50 s   cpu")
     assert "MiB" in lines["need"]
     made.run(pair())
     assert events == [

@@ -188,6 +188,7 @@ def _details(stage: Stage) -> dict[str, Any]:
         "target": spec.target,
         "api": spec.api,
         "overrides": spec.overrides,
+        "untrained": spec.untrained,
         "needs": asdict(spec.needs),
         "weights": [asdict(weight) for weight in spec.weights],
         "options": json_schema(spec.options)["properties"] if describe_options(spec.options) else {},
@@ -198,9 +199,7 @@ def _details(stage: Stage) -> dict[str, Any]:
         "other_counts",
         "uses_prompt",
         "uses_seed",
-        "better",
-        "unit",
-        "needs_reference",
+        "preview",
         "material",
     ):
         if hasattr(spec, extra):
@@ -255,6 +254,10 @@ def _facts(stage: Stage) -> list[tuple[str, str]]:
         facts.append(
             ("learns", f"from {getattr(spec, 'material', '')}: animegen train {stage.name} MATERIAL --out DIR")
         )
+    if quick := getattr(spec, "preview", None):
+        facts.append(("preview", ", ".join(f"{name}={value}" for name, value in quick.items())))
+    if spec.untrained:
+        facts.append(("trying", "run --untrained needs no weights: random parameters, for memory and speed alone"))
     if spec.needs.size:
         facts.append(("size", "made for {}x{}".format(*spec.needs.size)))
     if spec.needs.accelerator_gib:

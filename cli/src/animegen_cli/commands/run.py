@@ -1,8 +1,8 @@
-"""``animegen run``: two panels to a clip."""
+"""``animegen run``: panels to a clip."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +22,13 @@ FILE = click.Path(path_type=Path)
 
 
 @click.command(cls=Command)
-@click.argument("first", type=FILE, required=False)
-@click.argument("last", type=FILE, required=False)
+@click.argument("panels", type=FILE, nargs=-1, metavar="[FIRST [...] LAST]")
 @click.option("--sample", is_flag=True, help="The bundled pair of panels; the same as naming none.")
 @click.option("--from", "record", type=FILE, metavar="RUN.JSON", help="Settings and panels of an earlier run.")
-@click.option("--text-boxes", type=FILE, help='Where the lettering is: {"first": [[x0, y0, x1, y1], ...], "last": []}.')
+@click.option("--text-boxes", type=FILE, help=(
+    'Where the lettering is: {"first": [[x0, y0, x1, y1], ...], "last": []}, or a list with an entry for each panel, '
+    "null for one that nobody has looked at."
+))  # fmt: skip
 @click.option("--first-mask", type=FILE, help="Picture of FIRST's size, white where something is to be removed.")
 @click.option("--last-mask", type=FILE, help="The same for LAST.")
 @click.option("--preview", is_flag=True, help="A quick look: small, few frames, no upsampling; same duration.")
@@ -37,8 +39,7 @@ FILE = click.Path(path_type=Path)
 def run(
     console: Console,
     /,
-    first: Path | None,
-    last: Path | None,
+    panels: tuple[Path, ...],
     sample: bool,
     record: Path | None,
     text_boxes: Path | None,
@@ -52,26 +53,28 @@ def run(
     force: bool,
     **values: Any,
 ) -> None:
-    """Turn the panels FIRST and LAST into a clip; without them, the bundled sample.
+    """Turn the panels FIRST and LAST into a clip, by way of any panels between; without them, the bundled sample.
+
+    With --loop the clip goes back to FIRST, and one panel is enough. Each pair of neighbours is drawn by itself, the
+    k-th with the seed plus k - 1, and found again when a run shares it.
 
     The clip's path goes to standard output, all else to standard error. What is not given comes from the
     environment, animegen.toml, the recipe, and last the default in [brackets]; animegen config show lists what
     holds here.
     """
-    _refuse_contradictions(first, last, sample=sample, record=record, recipe=run_recipe, resume=resume, force=force)
+    _refuse_contradictions(panels, sample=sample, record=record, recipe=run_recipe, resume=resume, force=force)
+    from animegen.pipeline.chain import links
     from animegen.pipeline.pipeline import Pipeline
-    from animegen.pipeline.plan import memory_need_mib
     from animegen.pipeline.record import read_record
     from animegen.settings.resolve import resolve_settings
     from animegen_cli.environment import installed
     from animegen_cli.preview import preview_layer
     from animegen_cli.reporters import reporter_for
-    from animegen_cli.results import say_better, say_clip, say_plan, with_free_memory
+    from animegen_cli.results import planned_facts, say_better, say_clip, say_plan
 
     document = read_record(record, command="run") if record else None
     sources = pairs.gather(
-        first,
-        last,
+        panels,
         document=None if sample else document,
         text_boxes=text_boxes,
         first_mask=first_mask,
@@ -81,23 +84,24 @@ def run(
     layers, reason = _layers(registry, layer, run_recipe, document)
     settings = resolve_settings(registry, layers)
     refuse_idle(layer, settings.taking_part)
+    links(sources.count, loop=settings.run.values.loop)  # refuses too few panels
     reporter = reporter_for(console)
     try:
         if sources.sample:
             console.say("note", "no panels named: this is the bundled sample pair")
         options = settings.run.values
-        pair, facts = pairs.load(sources, prompt=options.prompt, max_pixels=options.max_pixels, warn=reporter.warned)
+        strip, facts = pairs.load(sources, prompt=options.prompt, max_pixels=options.max_pixels, warn=reporter.warned)
         if preview:
-            layers = [*layers[:-1], preview_layer(settings, pair), layers[-1]]
+            layers = [*layers[:-1], preview_layer(settings, strip), layers[-1]]
         with Pipeline(layers=layers, out=out, registry=registry, reporter=reporter, force=force) as pipeline:
             pipeline.reason = reason
-            plan = [*with_free_memory(pipeline.plan(pair), memory_need_mib(pipeline.job(pair)))]
+            plan = pipeline.plan(strip)
             reporter.plan(plan)
-            pipeline.check()
+            pipeline.check(strip)
             if dry_run:
-                say_plan(console, pipeline.run_id(pair), plan)
+                say_plan(console, pipeline.run_id(strip), plan, **planned_facts(pipeline, strip))
                 return
-            clip = pipeline.run(pair, resume=resume, inputs=facts, label=pairs.label(pair))
+            clip = pipeline.run(strip, resume=resume, inputs=facts, label=pairs.label(strip))
     finally:
         reporter.close()
     if not reporter.begun:
@@ -108,8 +112,7 @@ def run(
 
 
 def _refuse_contradictions(
-    first: Path | None,
-    last: Path | None,
+    panels: Sequence[Path],
     *,
     sample: bool,
     record: Path | None,
@@ -117,10 +120,8 @@ def _refuse_contradictions(
     resume: bool,
     force: bool,
 ) -> None:
-    if first is not None and last is None:
-        raise UsageError("LAST is missing: a clip goes from one panel to another.", hint="animegen run FIRST LAST")
     for wrong, message in (
-        (sample and first is not None, "--sample is a pair of its own; FIRST and LAST were given as well."),
+        (sample and panels, "--sample is a pair of its own; panels were given as well."),
         (record and recipe, "--from and --recipe both say which stages to use."),
         (resume and force, "--resume keeps what an earlier run made; --force makes it anew."),
     ):

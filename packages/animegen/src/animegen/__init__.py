@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from animegen.errors import AnimeGenError
 from animegen.hooks import hookimpl
-from animegen.media import Box, Panel, PanelPair, Region
+from animegen.media import Box, Panel, PanelPair, Region, Strip
 from animegen.options import option
 from animegen.stages import (
     Context,
@@ -57,6 +57,7 @@ __all__ = [
     "Region",
     "StagePlan",
     "StageSpec",
+    "Strip",
     "TrainerSpec",
     "Weight",
     "__version__",

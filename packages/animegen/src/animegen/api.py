@@ -1,4 +1,4 @@
-"""`animegen.run`: two panels in, a clip out; `animegen.upsample`: a video in, a smoother one out."""
+"""`animegen.run`: panels in, a clip out; `animegen.upsample`: a video in, a smoother one out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from animegen.media import Box, PanelPair
+from animegen.errors import UsageError
+from animegen.media import Box, Strip
+from animegen.pipeline.chain import links, panel_names, role_of
 from animegen.pipeline.inputs import load_panel
 from animegen.pipeline.pipeline import Pipeline
 
@@ -19,9 +21,7 @@ if TYPE_CHECKING:
 
 
 def run(
-    first: Any,
-    last: Any,
-    *,
+    *panels: Any,
     recipe: str | None = None,
     out: str | Path | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
@@ -34,14 +34,16 @@ def run(
     reporter: Reporter | None = None,
     **run_options: Any,
 ) -> Clip:
-    """Turn two panels into a clip; the same options as ``animegen run``, with the same result.
+    """Turn two panels or more into a clip; the same options as ``animegen run``, with the same result.
 
     Args:
-        first, last: Paths, (H, W, 3) uint8 RGB arrays, (H, W) uint8 grey arrays, or Panels.
+        panels: Paths, (H, W, 3) uint8 RGB arrays, (H, W) uint8 grey arrays, or Panels. One alone goes back to itself,
+            with ``loop=True``.
         recipe: Name or file of a recipe; None takes the best one installed.
         out: Folder of runs, as the command line's ``--out``; None writes nothing and keeps frames in memory.
         options: Options of stages by role or name: ``{"flow": {"levels": 5}}``.
-        first_text_boxes, last_text_boxes: Where the lettering is, in pixels; an empty list says there is none.
+        first_text_boxes, last_text_boxes: Where the lettering is, in pixels; an empty list says there is none. For
+            panels between the first and the last, give a Panel that knows its own.
         first_mask, last_mask: Further pixels to remove: a path or an (H, W) bool array.
         resume, force: As on the command line; both need `out`.
         reporter: Told what happens.
@@ -53,19 +55,32 @@ def run(
 
     >>> clip = run("a.png", "b.png", interpolator="flow")  # doctest: +SKIP
     >>> clip.save("clip.gif")  # doctest: +SKIP
+    >>> clip = run("a.png", "b.png", "c.png", loop=True, format=["gif"], out="runs")  # doctest: +SKIP
     """
     settings = {**(options or {}), "run": {**(options or {}).get("run", {}), **run_options}}
     with Pipeline(recipe=recipe, settings=settings, out=out, reporter=reporter, force=force) as pipeline:
         limit = pipeline.settings.run.values.max_pixels
         told = pipeline.reporter.warned
-        panel_a, facts_a = load_panel(
-            first, role="FIRST", max_pixels=limit, text_boxes=first_text_boxes, mask=first_mask, warn=told
-        )
-        panel_b, facts_b = load_panel(
-            last, role="LAST", max_pixels=limit, text_boxes=last_text_boxes, mask=last_mask, warn=told
-        )
-        pair = PanelPair(panel_a, panel_b, prompt=pipeline.settings.run.values.prompt)
-        return pipeline.run(pair, resume=resume, inputs={"first": facts_a, "last": facts_b})
+        links(len(panels), loop=pipeline.settings.run.values.loop)  # says so at once where there are too few
+        names = panel_names(len(panels))
+        boxes = {"first": first_text_boxes, "last": last_text_boxes}
+        masks = {"first": first_mask, "last": last_mask}
+        for what, given in (("text_boxes", boxes), ("mask", masks)):
+            if given["last"] is not None and "last" not in names:
+                raise UsageError(f"last_{what} is for a last panel; there is one alone.", hint=f"first_{what} is its")
+        loaded, facts = [], {}
+        for name, source in zip(names, panels, strict=True):
+            panel, facts[name] = load_panel(
+                source,
+                role=role_of(name),
+                max_pixels=limit,
+                text_boxes=boxes.get(name),
+                mask=masks.get(name),
+                warn=told,
+            )
+            loaded.append(panel)
+        strip = Strip(tuple(loaded), prompt=pipeline.settings.run.values.prompt)
+        return pipeline.run(strip, resume=resume, inputs=facts)
 
 
 def upsample(

@@ -138,15 +138,19 @@ class Clip:
         from animegen.video import write_video
 
         if "comment" not in options and self.record and "id" in self.record:
-            options["comment"] = f"animegen run {self.record['id']}"
+            note = " (untrained)" if self.record.get("untrained") else ""
+            options["comment"] = f"animegen run {self.record['id']}{note}"
         write_video(path, self.frames, self.fps, **options)
         return Clip(self.frames, self.fps, Path(path), self.warnings, self.record)
 
     def sheet(self, **options: Any) -> Image:
         """A contact sheet, (H, W, 3) uint8 RGB; options as for `animegen.pictures.sheet.contact_sheet`."""
         from animegen.pictures.sheet import contact_sheet
+        from animegen.pipeline.plan import untrained_words
 
-        return contact_sheet(self.frames, **{"fps": self.fps, **options})
+        untrained = (self.record or {}).get("untrained")
+        caption = {"caption": untrained_words(untrained)} if untrained else {}
+        return contact_sheet(self.frames, **{"fps": self.fps, **caption, **options})
 
     def __repr__(self) -> str:
         width, height = self.size

@@ -125,6 +125,28 @@ class PanelPair:
     id: str = ""
 
 
+@dataclass(frozen=True, eq=False)
+class Strip:
+    """Panels to animate one after the other.
+
+    Attributes:
+        panels: In order, at least one; one alone makes a clip only where that goes back to its first panel.
+        prompt: Text for interpolators that read one.
+        id: A name for tables and folders.
+    """
+
+    panels: tuple[Panel, ...]
+    prompt: str = ""
+    id: str = ""
+
+    @classmethod
+    def of(cls, panels: PanelPair | Strip) -> Strip:
+        """A pair as a strip of two panels; a strip is itself."""
+        if isinstance(panels, Strip):
+            return panels
+        return cls((panels.first, panels.last), panels.prompt, panels.id)
+
+
 def union_mask(regions: Sequence[Region], height: int, width: int) -> Mask:
     """Pixels of all regions in a picture of `height` × `width`: (H, W) bool."""
     import numpy as np

@@ -56,13 +56,15 @@ def draw_regions(
     return drawn
 
 
-def side_by_side(left: Image, right: Image, gap: int = 12) -> Image:
-    """Two pictures beside each other on white, tops aligned: (max H, W + gap + W, 3) uint8 RGB."""
-    height = max(left.shape[0], right.shape[0])
-    width = left.shape[1] + gap + right.shape[1]
+def side_by_side(*pictures: Image, gap: int = 12) -> Image:
+    """Pictures beside each other on white, tops aligned: (max H, W + gap + W + ..., 3) uint8 RGB."""
+    height = max(picture.shape[0] for picture in pictures)
+    width = sum(picture.shape[1] + gap for picture in pictures) - gap
     sheet = np.full((height, width, 3), 255, np.uint8)
-    sheet[: left.shape[0], : left.shape[1]] = left
-    sheet[: right.shape[0], left.shape[1] + gap :] = right
+    left = 0
+    for picture in pictures:
+        sheet[: picture.shape[0], left : left + picture.shape[1]] = picture
+        left += picture.shape[1] + gap
     return sheet
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -35,6 +36,8 @@ def contact_sheet(
     *,
     first: Image | None = None,
     last: Image | None = None,
+    panels: Sequence[tuple[int, str, Image]] = (),
+    caption: str = "",
     numbers: Sequence[int] | None = None,
     fps: Fraction | None = None,
     columns: int | None = None,
@@ -47,6 +50,8 @@ def contact_sheet(
         frames: (T, H, W, 3) uint8 RGB, or a sequence that reads a frame when asked; only those shown are read.
         first: The first panel, shown before the frames.
         last: The last panel, shown after them.
+        panels: Further panels in order, each with the index of the frame that it is shown before, and its label.
+        caption: A line above everything, e.g. what the clip is not to be taken for.
         numbers: Which frames of a clip `frames` are, where they are a selection.
         fps: Frames per second, to write the time under each frame.
         columns: Tiles in a row; chosen by the aspect of the frames when absent.
@@ -63,11 +68,15 @@ def contact_sheet(
         raise UsageError("a contact sheet needs at least one frame.")
     if count < 1 or (columns is not None and columns < 1):
         raise UsageError(f"a contact sheet of {count} frames in {columns} columns cannot be drawn.")
+    waiting = deque(panels)
     tiles = [_Tile(first, "first panel", True)] if first is not None else []
     for index in _chosen(len(frames), count):
+        while waiting and waiting[0][0] <= index:
+            tiles.append(_panel_tile(waiting.popleft()))
         number = index if numbers is None else numbers[index]
         time = "" if fps is None else f"   {float(number / fps):.2f} s"
         tiles.append(_Tile(frames[index], f"{number}{time}", False))
+    tiles += map(_panel_tile, waiting)
     if last is not None:
         tiles.append(_Tile(last, "last panel", True))
     height, width = frames[0].shape[:2]
@@ -80,7 +89,22 @@ def contact_sheet(
         row, column = divmod(number, columns)
         x, y = _GAP + column * (cell + _GAP), _GAP + row * (height + _LABEL + _GAP)
         _draw(sheet, tile, x, y, cell, width, height)
-    return sheet
+    return np.vstack([_headline(caption, sheet.shape[1]), sheet]) if caption else sheet
+
+
+def _panel_tile(panel: tuple[int, str, Image]) -> _Tile:
+    _, label, image = panel
+    return _Tile(image, label, True)
+
+
+def _headline(text: str, width: int) -> Image:
+    """A line of text across the sheet, as large as fits."""
+    line = np.empty((_LABEL + _GAP, width, 3), np.uint8)
+    line[:] = _GROUND
+    (wide, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 1.0, 1)
+    scale = min(0.6, (width - 2 * _GAP) / wide)
+    cv2.putText(line, text, (_GAP, _LABEL), cv2.FONT_HERSHEY_SIMPLEX, scale, _MARK, 1, cv2.LINE_AA)
+    return line
 
 
 def _chosen(total: int, count: int) -> list[int]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from animegen.documents import read_json
 from animegen.errors import InputError, UsageError
 from animegen.media import Box, Panel, describe
+from animegen.pipeline.chain import panel_names
 from animegen.pipeline.hashing import file_digest
 
 if TYPE_CHECKING:
@@ -100,19 +101,33 @@ def _load_mask(mask: Any, image: Image, role: str) -> Mask:
     return value
 
 
-def read_text_boxes(path: str | Path) -> dict[str, tuple[Box, ...]]:
-    """Boxes of lettering from a JSON file: ``{"first": [[x0, y0, x1, y1], ...], "last": [...]}``.
+def read_text_boxes(path: str | Path, panels: int = 2) -> dict[str, tuple[Box, ...]]:
+    """Boxes of lettering by name of panel, from a JSON file.
+
+    Either by name, ``{"first": [[x0, y0, x1, y1], ...], "last": [...]}``, where what is not named is not annotated; or
+    a list with an entry for each panel, ``[[[x0, y0, x1, y1], ...], [], null]``, where null is not annotated.
+
+    Args:
+        path: The file.
+        panels: How many panels there are; they are named as `animegen.pipeline.chain.panel_names` has it.
 
     Raises:
         InputError: Absent or not JSON.
-        UsageError: JSON of another form; the message says which entry.
+        UsageError: JSON of another form, or for other panels; the message says which entry.
     """
-    path = Path(path)
+    path, names = Path(path), panel_names(panels)
     document = read_json(path, "a JSON file of text boxes")
     hint = '{"first": [[x0, y0, x1, y1], ...], "last": [...]} in pixels of each panel'
-    listed = isinstance(document, Mapping) and all(isinstance(boxes, list) for boxes in document.values())
-    if not listed or not set(document) <= {"first", "last"}:
+    if panels > 2:
+        hint += ", or a list with an entry for each: [[[x0, y0, x1, y1], ...], [], null]"
+    if isinstance(document, list) and len(document) != panels:
+        raise UsageError(f"{path} has {len(document)} entries for {panels} panels.", hint=hint)
+    if isinstance(document, list):
+        document = {name: boxes for name, boxes in zip(names, document, strict=True) if boxes is not None}
+    if not isinstance(document, Mapping) or not all(isinstance(boxes, list) for boxes in document.values()):
         raise UsageError(f"{path} has no text boxes by panel.", hint=hint)
+    if unknown := [name for name in document if name not in names]:
+        raise UsageError(f"{path} has boxes of {unknown[0]!r}; the panels are {', '.join(names)}.", hint=hint)
     return {name: tuple(_box(path, name, value, hint) for value in boxes) for name, boxes in document.items()}
 
 

@@ -1,7 +1,8 @@
-"""One pair on its way through the stages: detect, inpaint, preprocess, interpolate, upsample.
+"""A strip of panels on its way through the stages: detect, inpaint, preprocess, interpolate, upsample.
 
 Each step reads what the step before it left and keeps its own result in the session's store, so the steps of
-many pairs can be taken pair by pair or stage by stage with the same outcome.
+many strips can be taken strip by strip or stage by stage with the same outcome. What is drawn between two
+neighbouring panels is a result of its own, so a longer strip takes over what a shorter one left.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import numpy as np
 
 from animegen._cv2 import cv2
 from animegen.errors import UsageError
-from animegen.media import Box, Panel, PanelPair, Region, union_mask
+from animegen.media import Box, PanelPair, Region, Strip, union_mask
 from animegen.pictures.sizing import Fitting, plan_fit
 from animegen.pipeline.boundary import Unchanged, check_frames, check_image, check_regions, check_untouched
+from animegen.pipeline.chain import Joined, links
 from animegen.pipeline.hashing import array_digest, text_digest
 from animegen.pipeline.record import StepRecord
 from animegen.pipeline.session import Session
@@ -38,46 +40,52 @@ STEPS = ("detect", "inpaint", "preprocess", "interpolate", "upsample")
 
 
 class Job:
-    """One pair and how far it has come.
+    """One strip and how far it has come.
 
     Attributes:
         run: The run's own options.
-        images: The two panels as the last step left them, (H, W, 3) uint8 RGB.
-        regions: Balloons found in each panel, numbered through from 1 over both.
+        links: The pairs of panels between which frames are drawn, as indices.
+        images: The panels as the last step left them, (H, W, 3) uint8 RGB.
+        regions: Balloons found in each panel, numbered through from 1 over all.
         masks: What is removed from each panel, or None where nothing is.
-        fitting: How panels get to the working size and frames back to the clip's.
-        result: The last sequence of frames, at working size.
+        fitting: How the first panel gets to the working size and frames back to the clip's.
+        result: The last sequence of frames, at working size; that of a loop ends with the frame it begins with.
         entries: What each step left, for the run's folder.
         records: What each step did.
+
+    Raises:
+        UsageError: There are too few panels for a clip.
     """
 
-    def __init__(self, session: Session, pair: PanelPair) -> None:
+    def __init__(self, session: Session, panels: PanelPair | Strip) -> None:
         self._session = session
         self.run = session.settings.run.values
-        self.pair = pair
-        self.images: list[Image] = [pair.first.image, pair.last.image]
-        self.regions: list[tuple[Region, ...]] = [(), ()]
-        self.masks: list[Mask | None] = [pair.first.mask, pair.last.mask]
+        self.strip = Strip.of(panels)
+        self.panels = self.strip.panels
+        self.links = links(len(self.panels), loop=self.run.loop)
+        self.images: list[Image] = [panel.image for panel in self.panels]
+        self.regions: list[tuple[Region, ...]] = [()] * len(self.panels)
+        self.masks: list[Mask | None] = [panel.mask for panel in self.panels]
         self.fitting: Fitting | None = None
         self.result: Entry | None = None
         self.entries: dict[str, list[Entry]] = {}
         self.records: list[StepRecord] = []
 
     @property
-    def panels(self) -> tuple[Panel, Panel]:
-        return self.pair.first, self.pair.last
-
-    @property
     def frame_count(self) -> int:
-        """Frames the interpolator makes, both ends included."""
+        """Frames the interpolator makes for a pair, both ends included."""
         spec = self._spec("interpolator")
         return self.run.frames or spec.frames or DEFAULT_FRAMES
 
     @property
+    def gap_frames(self) -> int:
+        """Frames of the clip from one panel to the next, the latter not counted."""
+        return (self.frame_count - 1) * (self.run.factor if self._session.settings.one("upsampler") else 1)
+
+    @property
     def total_frames(self) -> int:
-        """Frames of the clip."""
-        gaps = self.frame_count - 1
-        return 1 + gaps * (self.run.factor if self._session.settings.one("upsampler") else 1)
+        """Frames of the clip; of a loop, the last is the one before the first comes again."""
+        return len(self.links) * self.gap_frames + (not self.run.loop)
 
     @property
     def rate(self) -> Fraction:
@@ -87,12 +95,14 @@ class Job:
     def planned(self) -> list[tuple[str, str]]:
         """The steps that will be taken, with what each will do, in words."""
         chosen = self._session.settings.choices
+        panels, drawn = self._counted_panels(), self._shown(len(self.links) * (self.frame_count - 1) + 1)
+        pairs = f"{len(self.links)} pairs, " if len(self.links) > 1 else ""
         texts = {
-            "detect": (chosen["detector"] if chosen["inpainter"] else (), "2 panels"),
-            "inpaint": (chosen["inpainter"], "2 panels"),
-            "preprocess": (chosen["preprocessor"], "2 panels"),
-            "interpolate": (chosen["interpolator"], f"{self.frame_count} frames"),
-            "upsample": (chosen["upsampler"], f"{self.frame_count} > {self.total_frames} frames"),
+            "detect": (chosen["detector"] if chosen["inpainter"] else (), panels),
+            "inpaint": (chosen["inpainter"], panels),
+            "preprocess": (chosen["preprocessor"], panels),
+            "interpolate": (chosen["interpolator"], f"{pairs}{drawn} frames"),
+            "upsample": (chosen["upsampler"], f"{drawn} > {self.total_frames} frames"),
         }
         return [(name, texts[name][1]) for name in STEPS if texts[name][0]]
 
@@ -101,7 +111,7 @@ class Job:
         return str(getattr(self, step)())
 
     def detect(self) -> str:
-        """Find the balloons of both panels."""
+        """Find the balloons of every panel."""
         choice = self._session.settings.one("detector")
         assert choice is not None
         record = self._begin("detect", choice)
@@ -129,7 +139,7 @@ class Job:
             ]
         }
         kept = f", {len(self.run.keep_balloon)} kept" if self.run.keep_balloon else ""
-        return f"2 panels, {found} {'balloon' if found == 1 else 'balloons'}{kept}"
+        return f"{self._counted_panels()}, {found} {'balloon' if found == 1 else 'balloons'}{kept}"
 
     def _settle_masks(self) -> None:
         """Join what was found and is not kept with the user's own masks."""
@@ -175,10 +185,10 @@ class Job:
             self.entries["inpaint"].append(entry)
             self.images[index] = entry.load(0)
         done = sum(mask is not None for mask in self.masks)
-        return f"{done} of 2 panels" if done else "nothing to remove"
+        return f"{done} of {self._counted_panels()}" if done else "nothing to remove"
 
     def preprocess(self) -> str:
-        """Clean both panels up, stage by stage, before any resize."""
+        """Clean every panel up, stage by stage, before any resize."""
         chain = self._session.settings.choices["preprocessor"]
         for choice in chain:
             record = self._begin("preprocess", choice)
@@ -193,34 +203,52 @@ class Job:
                 self.images[index] = entry.load(0)
         return " > ".join(choice.stage.name for choice in chain)
 
-    def fit(self) -> tuple[Image, Image]:
-        """Both panels at working size."""
-        first, last = self.images
-        self.fitting = plan_fit(
-            (first.shape[1], first.shape[0]),
-            (last.shape[1], last.shape[0]),
-            mode=self.run.size,
-            needs=self._spec("interpolator").needs,
-        )
-        return self.fitting.apply(first, 0), self.fitting.apply(last, 1)
+    def fittings(self) -> list[Fitting]:
+        """How each panel gets to the working size; the clip has the first's size, unless another is asked for.
+
+        They differ in how a panel comes in, and not in how a frame goes out.
+        """
+        sizes = [(image.shape[1], image.shape[0]) for image in self.images]
+        needs = self._spec("interpolator").needs
+        return [plan_fit(sizes[0], size, mode=self.run.size, needs=needs) for size in sizes]
+
+    def fit(self) -> list[Image]:
+        """Every panel at working size."""
+        fittings = self.fittings()
+        self.fitting = fittings[0]
+        return [fitting.apply(image, 1) for fitting, image in zip(fittings, self.images, strict=True)]
 
     def interpolate(self) -> str:
-        """Draw the frames between the panels."""
+        """Draw the frames between each panel and the next."""
         choice = self._session.settings.one("interpolator")
         assert choice is not None
         record = self._begin("interpolate", choice)
         spec = self._spec("interpolator")
-        first, last = self.fit()
+        panels = self.fit()
         times = [float(time) for time in np.linspace(0, 1, self.frame_count)]
-        facts: dict[str, Any] = {"times": times}
-        facts |= {"prompt": self.pair.prompt or self.run.prompt} if spec.uses_prompt else {}
-        facts |= {"seed": self.run.seed} if spec.uses_seed else {}
-        call = {"prompt": self.pair.prompt or self.run.prompt, "seed": self.run.seed}
-        progress = self._session.reporter.progress
-        work = partial(_interpolate, choice.stage.full_name, spec, first, last, times, call, progress)
-        self.result = self._session.make(choice, record, [array_digest(first), array_digest(last)], work, **facts)
-        self.entries["interpolate"].append(self.result)
-        return f"{len(self.result)} frames"
+        prompt = self.strip.prompt or self.run.prompt
+        for number, (start, end) in enumerate(self.links):
+            seed = self.run.seed + number  # so that the first pair's frames are those of a run of its own
+            facts: dict[str, Any] = {"times": times}
+            facts |= {"prompt": prompt} if spec.uses_prompt else {}
+            facts |= {"seed": seed} if spec.uses_seed else {}
+            call = {"prompt": prompt, "seed": seed}
+            first, last = panels[start], panels[end]
+            work = partial(_interpolate, choice.stage.full_name, spec, first, last, times, call, self._session.progress)
+            with self._session.part(number, len(self.links)):
+                entry = self._session.make(choice, record, [array_digest(first), array_digest(last)], work, **facts)
+            self.entries["interpolate"].append(entry)
+        parts = self.entries["interpolate"]
+        self.result = Joined(parts) if len(parts) > 1 else parts[0]
+        if len(parts) == 1:
+            return f"{self._shown(len(self.result))} frames"
+        record.info = {
+            "pairs": [
+                {"panels": [start + 1, end + 1], **({"seed": self.run.seed + number} if spec.uses_seed else {})}
+                for number, (start, end) in enumerate(self.links)
+            ]
+        }
+        return f"{len(parts)} pairs, {self._shown(len(self.result))} frames"
 
     def upsample(self) -> str:
         """Add frames between the frames."""
@@ -239,7 +267,14 @@ class Job:
         )
         self.result = self._session.make(choice, record, [before.digest], work, factor=self.run.factor)
         self.entries["upsample"].append(self.result)
-        return f"{len(before)} > {len(self.result)} frames"
+        return f"{self._shown(len(before))} > {self._shown(len(self.result))} frames"
+
+    def _shown(self, frames: int) -> int:
+        """Of a sequence of `frames`, those that the clip shows."""
+        return frames - self.run.loop
+
+    def _counted_panels(self) -> str:
+        return "1 panel" if len(self.panels) == 1 else f"{len(self.panels)} panels"
 
     def _begin(self, step: str, choice: Choice) -> StepRecord:
         record = self._session.step(choice)
@@ -253,10 +288,10 @@ class Job:
         return choice.stage.spec
 
 
-def input_digest(pair: PanelPair) -> str:
-    """Digest of everything about a pair that its clip depends on."""
-    parts = [pair.prompt]
-    for panel in (pair.first, pair.last):
+def input_digest(strip: Strip) -> str:
+    """Digest of everything about a strip that its clip depends on."""
+    parts = [strip.prompt]
+    for panel in strip.panels:
         parts += [array_digest(panel.image), repr(panel.text_boxes)]
         parts.append("" if panel.mask is None else array_digest(panel.mask))
     return text_digest(*parts)

@@ -11,14 +11,20 @@ from animegen.clip import Clip
 from animegen.imageio import write_image
 from animegen.pictures.overlay import draw_regions, side_by_side
 from animegen.pictures.sheet import contact_sheet
+from animegen.pipeline.chain import panel_names
 from animegen.pipeline.job import Job
+from animegen.pipeline.plan import UNTRAINED, untrained_words
 from animegen.pipeline.progress import Reporter
 from animegen.pipeline.record import RunRecord, read_record
-from animegen.pipeline.runfolder import BALLOONS, FRAMES, SHEET, RunFolder, link
+from animegen.pipeline.runfolder import BALLOONS, CLIP, FRAMES, SHEET, RunFolder, link
 from animegen.video import FrameFolder, VideoReader, write_folder, write_video
 
 if TYPE_CHECKING:
     from animegen.media import Image
+
+
+_TILES, _TILES_A_PAIR, _MOST_TILES = 16, 8, 60
+"""Frames on a contact sheet: at least, for each pair of panels, and at most."""
 
 
 class RestoredFrames(Sequence["Image"]):
@@ -31,9 +37,10 @@ class RestoredFrames(Sequence["Image"]):
     def __init__(self, job: Job) -> None:
         assert job.result is not None and job.fitting is not None, "outputs are written after the last step"
         self.result, self.fitting = job.result, job.fitting
+        self._count = job.total_frames
 
     def __len__(self) -> int:
-        return len(self.result)
+        return self._count
 
     @overload
     def __getitem__(self, index: int) -> Image: ...
@@ -51,7 +58,8 @@ def write_outputs(job: Job, record: RunRecord, folder: RunFolder, reporter: Repo
     """Write everything a user looks at into the run's folder, and list it in `record`."""
     options = job.run
     frames: Sequence[Image] = RestoredFrames(job)
-    names: dict[str, Any] = {"clip": [f"clip.{suffix}" for suffix in options.format], "sheet": SHEET}
+    stem = f"{CLIP}-{UNTRAINED}" if record.untrained else CLIP
+    names: dict[str, Any] = {"clip": [f"{stem}.{suffix}" for suffix in options.format], "sheet": SHEET}
     if any(job.regions):
         write_image(folder.path / BALLOONS, _balloons(job))
         names["balloons"] = BALLOONS
@@ -60,9 +68,9 @@ def write_outputs(job: Job, record: RunRecord, folder: RunFolder, reporter: Repo
         frames, names["frames"] = FrameFolder(folder.path / FRAMES), FRAMES
     for name in names["clip"]:
         counted = _counted(frames, reporter)
-        write_video(folder.path / name, counted, job.rate, comment=f"animegen run {record.id}", warn=reporter.warned)
-    first, last = (panel.image for panel in job.panels)
-    write_image(folder.path / SHEET, contact_sheet(frames, first=first, last=last, fps=job.rate))
+        comment = f"animegen run {record.id}" + (f" ({UNTRAINED})" if record.untrained else "")
+        write_video(folder.path / name, counted, job.rate, comment=comment, warn=reporter.warned)
+    write_image(folder.path / SHEET, _sheet(job, frames, record))
     width, height = RestoredFrames(job).fitting.size
     record.outputs = {
         **names,
@@ -72,6 +80,22 @@ def write_outputs(job: Job, record: RunRecord, folder: RunFolder, reporter: Repo
         "height": height,
         "seconds": round(float(len(frames) / job.rate), 4),
     }
+
+
+def _sheet(job: Job, frames: Sequence[Image], record: RunRecord) -> Image:
+    """The frames with every panel where the clip comes to it; of a loop, the first one at both ends."""
+    names = [name.replace("-", " ") if "-" in name else f"{name} panel" for name in panel_names(len(job.panels))]
+    panels = [
+        (number * job.gap_frames, name, panel.image)
+        for number, (name, panel) in enumerate(zip(names, job.panels, strict=True))
+    ]
+    if job.run.loop:
+        panels.append((len(frames), f"{names[0]} again", job.panels[0].image))
+    else:
+        panels[-1] = (len(frames), *panels[-1][1:])
+    caption = untrained_words(record.untrained) if record.untrained else ""
+    count = max(_TILES, min(_MOST_TILES, _TILES_A_PAIR * len(job.links)))
+    return contact_sheet(frames, panels=panels, caption=caption, count=count, fps=job.rate)
 
 
 def open_run(folder: Path) -> Clip:
@@ -117,4 +141,4 @@ def _balloons(job: Job) -> Image:
         kept = job.run.keep_balloon
         pictures.append(draw_regions(panel.image, regions, first_number=number, kept=kept, mask=mask))
         number += len(regions)
-    return side_by_side(pictures[0], pictures[1])
+    return side_by_side(*pictures)

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from animegen.clip import Clip
 from animegen.errors import AnimeGenError, InterruptedRun
-from animegen.media import PanelPair
+from animegen.media import PanelPair, Strip
 from animegen.pictures.sizing import parse_size
 from animegen.pipeline.hashing import json_digest
 from animegen.pipeline.job import Job, input_digest
+from animegen.pipeline.outlook import Need, Planned, ask, needs, program, refuse_too_much
 from animegen.pipeline.outputs import RestoredFrames, open_run, write_outputs
-from animegen.pipeline.plan import plan_lines
+from animegen.pipeline.plan import plan_lines, together_too_much, untrained_stages, untrained_words
 from animegen.pipeline.progress import Reporter
 from animegen.pipeline.record import RunRecord, record_layer, settings_tables
 from animegen.pipeline.runfolder import CACHE, RunFolder, recorded
@@ -27,14 +29,20 @@ from animegen.pipeline.store import DiskStore, MemoryStore, Store
 from animegen.registry import Registry
 from animegen.settings import recipes
 from animegen.settings.layers import ConfigLayer, environment_layer, file_layer, plugins_off
-from animegen.settings.resolve import Settings, resolve_settings, table_names
+from animegen.settings.resolve import Choice, Settings, resolve_settings, table_names
+from animegen.stages import InterpolatorSpec
+from animegen.upsampling.fill import SLICE
 from animegen.weights.store import WeightStore
 
 _AFFECTING = (
-    *("grow", "keep_balloon", "size", "factor", "frames", "fps", "prompt", "seed", "device", "dtype"),
-    *("format", "keep"),
+    *("grow", "keep_balloon", "size", "loop", "factor", "frames", "fps", "prompt", "seed", "device", "dtype"),
+    *("format", "keep", "untrained"),
 )
 """The run's own options that change what its folder holds, and so belong to its id."""
+
+
+log = logging.getLogger("animegen")
+T = TypeVar("T", PanelPair, Strip)
 
 
 class Pipeline:
@@ -83,6 +91,7 @@ class Pipeline:
         self.out = None if out is None else Path(out)
         store: Store = MemoryStore() if self.out is None else DiskStore(self.out / CACHE, fresh=force)
         self._session = Session(self.settings, store, weights=self.weights, reporter=self.reporter)
+        self._asked: dict[tuple[Any, ...], Planned | None] = {}
 
     def __enter__(self) -> Pipeline:
         return self
@@ -90,51 +99,81 @@ class Pipeline:
     def __exit__(self, *_: object) -> None:
         self._session.close()
 
-    def job(self, pair: PanelPair) -> Job:
-        """A pair at the start of its way."""
-        return Job(self._session, pair)
+    def job(self, panels: PanelPair | Strip) -> Job:
+        """A strip at the start of its way. Raises UsageError where it has too few panels."""
+        return Job(self._session, panels)
 
-    def run_id(self, pair: PanelPair) -> str:
-        """Hash of a pair and of everything that decides its clip."""
+    def run_id(self, panels: PanelPair | Strip) -> str:
+        """Hash of a strip and of everything that decides its clip."""
+        strip = Strip.of(panels)
         run = self.settings.run.as_record()
         stages = [
             {"role": role, **self._session.identity(choice)}
             for role, choices in self.settings.choices.items()
             for choice in choices
         ]
-        decided = {name: run[name]["value"] for name in _AFFECTING} | {"prompt": self._prompt(pair)}
-        return json_digest({"inputs": input_digest(pair), "run": decided, "stages": stages})
+        decided = {name: run[name]["value"] for name in _AFFECTING} | {"prompt": self._prompt(strip)}
+        return json_digest({"inputs": input_digest(strip), "run": decided, "stages": stages})
 
-    def _prompt(self, pair: PanelPair) -> str:
-        return pair.prompt or self.settings.run.values.prompt
+    def _prompt(self, strip: Strip) -> str:
+        return strip.prompt or self.settings.run.values.prompt
 
-    def check(self) -> None:
+    def check(self, panels: PanelPair | Strip | None = None) -> None:
         """Fail now rather than half way through: every stage has the libraries and weights it must have.
+
+        Args:
+            panels: Look as well whether there is the memory that these take. Not where stages are open already, which
+                hold a part of it.
 
         Raises:
             MissingError: One has not; the hints hold the commands that bring it.
+            ResourceError: There is less memory than a stage says it takes.
         """
-        for choices in self.settings.choices.values():
-            for choice in choices:
-                self._session.check(choice)
+        for choice in self.settings.taking_part:
+            self._session.check(choice)
+        if panels is not None and self._session.idle:
+            refuse_too_much(self.needs(panels))
 
-    def plan(self, pair: PanelPair) -> list[tuple[str, str]]:
-        """What `run` would do with a pair, as (label, text) lines; nothing is loaded."""
-        return plan_lines(self.job(pair), self.settings, self.reason)
+    def plan(self, panels: PanelPair | Strip) -> list[tuple[str, str]]:
+        """What `run` would do with a strip, as (label, text) lines; nothing is loaded."""
+        return plan_lines(self.job(panels), self.settings, self.planned(panels), self.reason)
+
+    def needs(self, panels: PanelPair | Strip) -> list[Need]:
+        """Memory by device at the worst moment of a run."""
+        return needs(self.planned(panels))
+
+    def planned(self, panels: PanelPair | Strip) -> list[Planned]:
+        """What the program and each stage say of a run, in this order; each is asked once for pictures of a size."""
+        job = self.job(panels)
+        height, width = (max(image.shape[axis] for image in job.images) for axis in (0, 1))
+        width_drawn, height_drawn = job.fittings()[0].working
+        pixels = max(height * width, height_drawn * width_drawn)
+        found = []
+        for choice in self.settings.taking_part:
+            drawing = isinstance(choice.stage.spec, InterpolatorSpec)
+            size = (height_drawn, width_drawn) if drawing else (height, width)
+            found.append(self._ask(choice, size, _at_once(choice, job.frame_count) if drawing else 1))
+        return [program(pixels, SLICE), *(one for one in found if one is not None)]
+
+    def _ask(self, choice: Choice, size: tuple[int, int], frames: int) -> Planned | None:
+        key = (choice.role, choice.stage.full_name, size, frames)
+        if key not in self._asked:  # later, what is free would no longer count what the stage itself holds
+            self._asked[key] = ask(self._session, choice, size=size, frames=frames)
+        return self._asked[key]
 
     def run(
         self,
-        pair: PanelPair,
+        panels: PanelPair | Strip,
         *,
         resume: bool = False,
         inputs: Mapping[str, Any] | None = None,
         label: str = "",
     ) -> Clip:
-        """Turn a pair into a clip.
+        """Turn a pair, or a longer strip, into a clip.
 
         Args:
-            pair: The two panels.
-            resume: Go on in the folder of an earlier, unfinished run of the same pair and settings; a finished
+            panels: The panels.
+            resume: Go on in the folder of an earlier, unfinished run of the same panels and settings; a finished
                 one is given back as it is.
             inputs: Facts about the panels for run.json (paths, hashes).
             label: Names the run's folder; the panels' names otherwise.
@@ -143,37 +182,49 @@ class Pipeline:
             AnimeGenError: As the class says; what is finished is kept.
             InterruptedRun: Ctrl-C; `resume` goes on from there.
         """
+        strip = Strip.of(panels)
         record = RunRecord(
-            id=self.run_id(pair),
+            id=self.run_id(strip),
             argv=list(sys.argv),
             inputs={name: dict(facts) for name, facts in (inputs or {}).items()},
             settings=settings_tables(self.settings),
             run=self.settings.run.as_record(),
-            notes=[text for _, text in self.plan(pair)],
+            notes=[text for _, text in self.plan(strip)],
+            plan=[one.as_record() for one in self.planned(strip)],
+            untrained=untrained_stages(self.settings),
         )
-        if pair.prompt and pair.prompt != self.settings.run.values.prompt:  # run.json must make this very clip again
-            record.settings["run"]["prompt"] = pair.prompt
-            record.run["prompt"] = {"value": pair.prompt, "source": "pair"}
+        if strip.prompt and strip.prompt != self.settings.run.values.prompt:  # run.json must make this very clip again
+            record.settings["run"]["prompt"] = strip.prompt
+            record.run["prompt"] = {"value": strip.prompt, "source": "pair"}
         folder = None
-        if self.out is not None:
+        if self.out is None:
+            self.check(strip)
+        else:
             found = RunFolder.find(self.out, record.id) if resume else None
             if found and found[1] == "done":
                 return open_run(found[0].path)
-            self.check()
-            label = label or f"{pair.first.name or 'first'}-{pair.last.name or 'last'}"
+            self.check(strip)
+            first, last = strip.panels[0].name or "first", strip.panels[-1].name or "last"
+            label = label or (f"{first}-{last}" if len(strip.panels) > 1 else first)
             folder = found[0] if found else RunFolder.create(self.out, record, label)
         with ExitStack() as stack:
             if folder:
                 stack.enter_context(folder.logging())
                 folder.save(record)
             stack.enter_context(recorded(record, folder))
-            return self._run(self.job(pair), record, folder)
+            return self._run(self.job(strip), record, folder)
 
     def _run(self, job: Job, record: RunRecord, folder: RunFolder | None) -> Clip:
+        if record.untrained:
+            self._warn(record, untrained_words(record.untrained))
+        if crowded := together_too_much(self.planned(job.strip)):
+            log.info("all stages at once do not fit on %s: each is let go of after its step", " and ".join(crowded))
         planned = job.planned()
         total = len(planned) + 1
         for number, (step, detail) in enumerate(planned, start=1):
             self._take(job, step, number, total, detail, record)
+            for one in job.records if crowded else ():
+                self._session.close(one.role)
             if folder:
                 folder.keep(f"{number}-{step}", job.entries.get(step, []))
                 folder.save(record)
@@ -191,11 +242,14 @@ class Pipeline:
         made = job.records[before:]
         record.steps += made
         for message in dict.fromkeys(message for one in made for message in one.warnings):
-            if message not in record.warnings:
-                record.warnings.append(message)
-                self.reporter.warned(message)
+            self._warn(record, message)
         cached = all(one.cached and one.output for one in made)
         self.reporter.finished(step, summary, time.perf_counter() - started, cached)
+
+    def _warn(self, record: RunRecord, message: str) -> None:
+        if message not in record.warnings:
+            record.warnings.append(message)
+            self.reporter.warned(message)
 
     def _finish(self, job: Job, record: RunRecord, folder: RunFolder | None) -> Clip:
         if folder is None:
@@ -209,18 +263,25 @@ class Pipeline:
 
     def run_all(
         self,
-        pairs: Iterable[PanelPair],
-        done: Callable[[PanelPair, Clip | AnimeGenError], None],
+        strips: Iterable[T],
+        done: Callable[[T, Clip | AnimeGenError], None],
         **options: Any,
     ) -> None:
-        """Run many pairs through the same open stages; a pair that fails is handed to `done` with its error."""
-        for pair in pairs:
+        """Run many pairs or strips through the same open stages; what fails is handed to `done` with its error."""
+        for strip in strips:
             try:
-                done(pair, self.run(pair, **options))
+                done(strip, self.run(strip, **options))
             except InterruptedRun:
                 raise
             except AnimeGenError as error:
-                done(pair, error)
+                done(strip, error)
+
+
+def _at_once(choice: Choice, count: int) -> int:
+    """Frames that a stage makes in one call."""
+    spec = choice.stage.spec
+    assert isinstance(spec, InterpolatorSpec)
+    return count if spec.frames is not None and choice.role == "interpolator" else SLICE
 
 
 def usual_layers(

@@ -2,50 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from animegen.pipeline.job import Job
-from animegen.settings.resolve import Settings
+from animegen.pipeline.outlook import Planned, needs, plan_words
+from animegen.settings.resolve import Choice, Settings
 from animegen.stages import InterpolatorSpec
-from animegen.upsampling.fill import SLICE
+
+UNTRAINED = "untrained"
+"""What a clip made with random parameters is called, wherever it is named."""
 
 
-def plan_lines(job: Job, settings: Settings, reason: str = "") -> list[tuple[str, str]]:
-    """(label, text) lines: ``plan``, ``why``, ``note`` and ``need``.
+def plan_lines(job: Job, settings: Settings, planned: Sequence[Planned], reason: str = "") -> list[tuple[str, str]]:
+    """(label, text) lines: ``plan``, ``how``, ``why``, ``note`` and ``need``.
 
     Args:
-        job: A pair at the start of its way.
+        job: A strip at the start of its way.
         settings: What is asked for.
+        planned: What the stages say of themselves.
         reason: Why this recipe was taken; empty when the user named it.
     """
     chosen = settings.choices
-    names = [choice.stage.name for choices in chosen.values() for choice in choices]
-    if chosen["detector"] and not chosen["inpainter"]:  # nobody would use what it finds
-        names.remove(chosen["detector"][0].stage.name)
+    idle = chosen["detector"] if not chosen["inpainter"] else ()  # nobody would use what it finds
+    names = [_name(choice, settings) for choice in settings.taking_part if choice not in idle]
     run = settings.run.values
     device = f"{run.device}, {run.dtype}" if uses_devices(settings) else "cpu"
-    frames = f"{job.total_frames} frames at {float(job.rate):g} fps"
+    panels = f"{len(job.panels)} panels, " if len(job.panels) > 2 else ""
+    loop = ", in a loop" if run.loop else ""
+    seconds = _seconds(float(job.total_frames / job.rate))
+    frames = f"{panels}{job.total_frames} frames at {float(job.rate):g} fps, {seconds}{loop}"
+    how, need = ([line for line in plan_words(planned) if line[0] == label] for label in ("how", "need"))
     return [
         ("plan", f"{' > '.join(names)}   {frames}   {device}"),
+        *how,
         *([("why", reason)] if reason else []),
         *(("note", text) for text in (*settings.notes, *_notes(job, settings))),
-        ("need", f"about {memory_need_mib(job)} MiB of memory for the built-in stages"),
+        *need,
     ]
 
 
 def uses_devices(settings: Settings) -> bool:
     """Whether any stage can work elsewhere than on the CPU."""
-    return any(choice.stage.spec.needs.libraries for choices in settings.choices.values() for choice in choices)
+    return any(choice.stage.spec.needs.libraries for choice in settings.taking_part)
 
 
-def memory_need_mib(job: Job) -> int:
-    """An upper estimate of the memory that the built-in stages take for a pair, MiB.
+def untrained_stages(settings: Settings) -> list[str]:
+    """Full names of the stages that run with random parameters."""
+    return [choice.stage.full_name for choice in settings.taking_part if settings.untrained(choice)]
 
-    The program itself, 180 bytes a pixel of working arrays, and the frames of one slice at 3 bytes a pixel; measured
-    by ``benchmarks/pairs.py``.
-    """
-    pixels = max(image.size for image in job.images) // 3
-    return round(130 + pixels * (180 + 3 * SLICE) / 2**20)
+
+def untrained_words(names: Sequence[str]) -> str:
+    """What is said of a clip that such stages made."""
+    stages = " and ".join(name.rpartition(":")[2] for name in names)
+    return f"{stages} ran with random parameters (--untrained): only the memory and speed of this clip mean anything"
+
+
+def together_too_much(planned: Sequence[Planned]) -> list[str]:
+    """Devices on which the stages do not all fit at once, so that each is let go of after its step."""
+    return [one.device for one in needs(planned, together=True) if not one.fits]
+
+
+def _name(choice: Choice, settings: Settings) -> str:
+    return f"{choice.stage.name} ({UNTRAINED})" if settings.untrained(choice) else choice.stage.name
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 0.95 else f"{seconds:.2f} s"
 
 
 def _notes(job: Job, settings: Settings) -> Iterator[str]:
@@ -55,6 +77,10 @@ def _notes(job: Job, settings: Settings) -> Iterator[str]:
         yield (
             f"{spec.name} was made for {spec.frames} frames; {job.frame_count} are asked for, and its motion may suffer"
         )
+    if len(job.panels) == 1 and not spec.uses_seed:
+        yield f"{spec.name} moves what differs between two panels: from a panel back to itself nothing may move"
     device = settings.run.values.device
     if device not in ("auto", "cpu") and not uses_devices(settings):  # never passed over in silence
         yield f"{device} is not used: every stage of this run works on the CPU"
+    if names := untrained_stages(settings):
+        yield f"{' and '.join(names)} will run with random parameters (--untrained)"

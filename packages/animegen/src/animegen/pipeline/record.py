@@ -16,6 +16,7 @@ from animegen.documents import read_json
 from animegen.errors import InputError, UsageError
 from animegen.settings.layers import ConfigLayer
 from animegen.settings.resolve import Settings
+from animegen.settings.roles import Role
 
 SCHEMA_VERSION = 1
 FILE_NAME = "run.json"
@@ -37,7 +38,7 @@ class StepRecord:
         info: Facts the step reports, e.g. the balloons found.
     """
 
-    role: str
+    role: Role
     stage: str
     version: str
     options: dict[str, dict[str, Any]]
@@ -58,10 +59,12 @@ class RunRecord:
 
     Attributes:
         id: Hash of the inputs and of everything that decides the result.
-        inputs: ``{"first": {"path", "name", "sha256", "size", "text_boxes"}, "last": ...}``, or ``{"source": ...}`` of
-            a video; paths absolute.
+        inputs: Panels in order by the names of `animegen.pipeline.chain.panel_names`: ``{"first": {"path", "name",
+            "sha256", "size", "text_boxes"}, "last": ...}``, or ``{"source": ...}`` of a video; paths absolute.
         settings: The tables that make the run again, as a configuration layer has them.
         run: The run's own options, each with its source.
+        plan: What the program and the stages said before anything was loaded: the memory they take, by device.
+        untrained: Full names of the stages that ran with random parameters.
         command: The command that makes it: ``run`` or ``upsample``.
         environment: Versions of everything that takes part.
         outputs: Files of the run's folder, relative to it.
@@ -73,6 +76,8 @@ class RunRecord:
     settings: dict[str, dict[str, Any]]
     run: dict[str, dict[str, Any]]
     notes: list[str] = field(default_factory=list)
+    plan: list[dict[str, Any]] = field(default_factory=list)
+    untrained: list[str] = field(default_factory=list)
     steps: list[StepRecord] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)

@@ -1,7 +1,7 @@
 """The folder of one run: where it lies, how it is found again, and what ends up in it.
 
 runs/2026-11-21_a-b_7f3c21e0/
-  clip.mp4       plays everywhere; the run's id is in its comment tag
+  clip.mp4       plays everywhere; the run's id is in its comment tag (clip-untrained.mp4 where stages ran untrained)
   sheet.png      the frames at a glance, the two panels at its ends
   balloons.png   what was found and is removed, numbered
   frames/        the clip's frames, lossless
@@ -28,7 +28,7 @@ from animegen.pipeline.record import FILE_NAME, RunRecord
 from animegen.pipeline.store import Entry, disk_error
 
 CLIP, SHEET, BALLOONS, FRAMES, STAGES, LOG = (
-    "clip.mp4",
+    "clip",
     "sheet.png",
     "balloons.png",
     "frames",

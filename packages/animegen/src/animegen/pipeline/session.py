@@ -81,6 +81,7 @@ class Session:
         self.store = store
         self.reporter = reporter or Reporter()
         self._weights, self._smaller = weights, smaller
+        self._part = (0, 1)
         self._open: dict[tuple[Role, str], tuple[Any, StageContext]] = {}
 
     def identity(self, choice: Choice) -> dict[str, Any]:
@@ -130,7 +131,26 @@ class Session:
         run = self.settings.run.values
         devices = tuple(part.strip() for part in run.device.split(",") if part.strip()) or ("auto",)
         untrained = self.settings.untrained(choice)
-        return StageContext(choice.stage, devices, run.dtype, self._weights, self.reporter, untrained)
+        return StageContext(choice.stage, devices, run.dtype, self._weights, _PartReporter(self), untrained)
+
+    @contextmanager
+    def part(self, number: int, count: int) -> Iterator[None]:
+        """As long as the block runs, what a stage reports is the `number`-th (from 0) of `count` equal parts."""
+        self._part = number, count
+        try:
+            yield
+        finally:
+            self._part = 0, 1
+
+    def progress(self, done: int, total: int, unit: str = "steps") -> None:
+        """Progress within the present part, reported as that of the whole."""
+        number, count = self._part
+        self.reporter.progress(number * total + done, count * total, unit)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no stage is open, so that all memory is as others leave it."""
+        return not self._open
 
     def stage(self, choice: Choice) -> tuple[Any, StageContext]:
         """The stage itself, imported and made on first use."""
@@ -209,6 +229,16 @@ class Session:
             if message not in record.warnings:
                 record.warnings.append(message)
         return entry
+
+
+class _PartReporter(Reporter):
+    """Hands a stage's progress to its session, which knows which part it is of."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def progress(self, done: int, total: int, unit: str) -> None:
+        self._session.progress(done, total, unit)
 
 
 def named_files(options: Any) -> dict[str, str]:
