@@ -28,7 +28,7 @@ from animegen.registry import Registry, import_target
 from animegen.video import FrameFolder, VideoReader
 from animegen.weights import WeightStore
 
-METRICS = {"psnr": Psnr(), "ssim": Ssim(), "line-chamfer": LineChamfer()}
+METRICS = {"psnr": Psnr(), "ssim-wang2004": Ssim(), "line-chamfer": LineChamfer()}
 DEFAULT_DATA = Path(os.environ.get("ANIMEGEN_DATA", Path(__file__).parents[2] / "shared" / "data"))
 REGISTRY = Registry()
 
@@ -68,7 +68,7 @@ def measure(frames: np.ndarray, name: str, settings: dict[str, str], every: int 
         seconds.append(time.perf_counter() - wall)
         cpu.append(time.process_time() - busy)
         for metric, value in METRICS.items():
-            rows[metric].append(value(middle, truth[None])[metric])
+            rows[metric].append(value.frame(middle[0], truth))
     return {
         "values": rows,
         "seconds": float(np.median(seconds)),

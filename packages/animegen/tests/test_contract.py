@@ -18,6 +18,7 @@ from animegen import Box, DetectorSpec, InterpolatorSpec, MetricSpec, Needs, Reg
 from animegen.contract import Finding, check_plugin, check_stage, failed
 from animegen.contract.imports import imported_at_start
 from animegen.errors import MissingError, ResourceError, UsageError
+from animegen.measuring import Missing, Quantity, Sample, Scores
 from animegen.registry import Registry, Stage
 from animegen.weights.store import WeightStore
 
@@ -43,6 +44,8 @@ def stage_of(kind: str, call: Callable[..., Any], *, made: type | None = None, *
 
     module = ModuleType(NAME)
     setattr(module, "Made", made or Made)  # noqa: B010 (a module has no such attribute to mypy)
+    if kind == "metric":
+        record.setdefault("quantities", (Quantity("difference", "frame", "lower", reads=frozenset({"reference"})),))
     spec = RECORDS[kind]("tiny", f"{NAME}:Made", "For tests.", **record)
     setattr(module, f"animegen_{kind}s", hookimpl(lambda: [spec]))
     sys.modules[NAME] = module
@@ -69,10 +72,12 @@ def blend(first: Any, last: Any, times: Any, *, prompt: str = "", seed: int = 0)
     return np.array(frames, np.uint8).reshape(len(frames), *first.shape)
 
 
-def difference(frames: Any, reference: Any = None) -> dict[str, float]:
-    if reference is None or frames.shape != reference.shape:
+def difference(sample: Sample) -> Scores:
+    if sample.reference is None:
+        return {"difference": Missing("no true frames")}
+    if sample.frames.shape != sample.reference.shape:
         raise UsageError("a reference of the same shape is needed.")
-    return {"difference": float(np.abs(frames.astype(int) - reference).mean())}
+    return {"difference": np.abs(sample.frames.astype(int) - sample.reference).mean((1, 2, 3)).tolist()}
 
 
 @pytest.mark.parametrize("plugin", ["animegen", "animegen-manga"])
@@ -138,10 +143,26 @@ def _odd_sizes(image: Any) -> Any:
     return image
 
 
-def _one_sided(frames: Any, reference: Any = None) -> dict[str, float]:
-    if len(frames) > len(reference):
-        raise UsageError("too long.")
-    return {"difference": float(len(frames) - len(reference))}
+def _cut_to_fit(sample: Sample) -> Scores:
+    if sample.reference is None:
+        return difference(sample)
+    least = np.minimum(sample.frames.shape, sample.reference.shape)
+    frames, reference = (clip[: least[0], :, : least[2]].astype(int) for clip in (sample.frames, sample.reference))
+    found = np.zeros(len(sample.frames))
+    found[: least[0]] = np.abs(frames[:, : least[1]] - reference[:, : least[1]]).mean((1, 2, 3))
+    return {"difference": found.tolist()}
+
+
+def _negated(sample: Sample) -> Scores:
+    values = difference(sample)["difference"]
+    return {"difference": values if isinstance(values, Missing) else [-value for value in values]}
+
+
+def _relative(sample: Sample) -> Scores:
+    values = difference(sample)["difference"]
+    return {
+        "difference": values if isinstance(values, Missing) else [value / max(values, default=1) for value in values]
+    }
 
 
 BROKEN: list[tuple[str, Callable[..., Any], str, str]] = [
@@ -158,12 +179,14 @@ BROKEN: list[tuple[str, Callable[..., Any], str, str]] = [
     ("interpolator", _seeded, "seed", "uses_seed=False"),
     ("interpolator", _prompted, "prompt", "uses_prompt=False"),
     ("interpolator", lambda a, b, times, **_: blend(a, b, [*times, 1.0]), "shape", "(4, 37, 53, 3) uint8; expected"),
-    ("metric", lambda frames, reference=None: {"difference": 1.0}, "no reference", "needs_reference=True"),
-    ("metric", lambda frames, reference=None: {"difference": float("nan")}, "values", "not a number (NaN)"),
-    ("metric", lambda frames, reference=None: 1.0, "values", "expected values by name"),
-    ("metric", lambda frames, reference=None: {"score": -difference(frames, reference)["difference"]}, "equal clips",
-     "lower is better"),
-    ("metric", _one_sided, "other shapes", "unequal length are measured in one order"),
+    ("metric", lambda s: {"difference": [1.0] * len(s.frames)}, "nothing beside", "has a value without reference"),
+    ("metric", lambda s: {"difference": [float("nan")] * len(s.frames)}, "values", "not a number (NaN)"),
+    ("metric", lambda s: 1.0, "values", "expected values by name"),
+    ("metric", lambda s: {"other": 1.0}, "values", "its record names ['difference']"),
+    ("metric", lambda s: {"difference": [1.0]}, "values", "expected 12 values, one a frame; got 1"),
+    ("metric", _negated, "equal clips", "lower is better"),
+    ("metric", _relative, "pieces", "set whole=True"),
+    ("metric", _cut_to_fit, "other shapes", "against a reference of (2,"),
     ("detector", lambda image, boxes=(): [Region("panel", Box(0, 0, 99, 99))], "regions", "not inside 53 × 37"),
     ("detector", lambda image, boxes=(): [Region("panel", Box(0, 0, 1, 1), score=2.0)], "regions", "score 2.0"),
     ("detector", lambda image, boxes=(): list(boxes), "text boxes", "expected regions"),

@@ -13,7 +13,7 @@ import numpy as np
 
 from animegen import Box, DetectorSpec, InterpolatorSpec, MetricSpec, Region, StageSpec, hookimpl
 from animegen.contract import check_plugin, failed
-from animegen.errors import UsageError
+from animegen.measuring import Quantity, Sample, Scores
 from animegen.registry import Registry, import_target
 
 NAME = "animegen_test_hooks_plugin"
@@ -97,14 +97,13 @@ def test_hook_animegen_interpolators() -> None:
 
 
 def test_hook_animegen_metrics() -> None:
-    class Difference:
+    class Brightness:
         def __init__(self, options: Any, context: Any) -> None: ...
 
-        def __call__(self, frames: Any, reference: Any = None) -> dict[str, float]:
-            if reference is None or frames.shape != reference.shape:
-                raise UsageError("a reference of the same shape is needed.")
-            return {"difference": float(np.abs(frames.astype(int) - reference).mean())}
+        def __call__(self, sample: Sample) -> Scores:
+            return {"brightness": sample.frames.mean((1, 2, 3)).tolist()}
 
-    registry = plugin("animegen_metrics", MetricSpec("made", TARGET, "Mean difference."), Difference)
-    assert made(registry, "metric")(IMAGE[None], IMAGE[None] // 2) == {"difference": 100.0}
+    spec = MetricSpec("made", TARGET, "Mean level.", quantities=(Quantity("brightness", "frame", "none"),))
+    registry = plugin("animegen_metrics", spec, Brightness)
+    assert made(registry, "metric")(Sample(IMAGE[None], (0,))) == {"brightness": [200.0]}
     assert_contract(registry)

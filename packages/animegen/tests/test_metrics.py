@@ -14,6 +14,7 @@ import pytest
 from animegen.builtin.lines import line_distance, line_map, luma
 from animegen.builtin.metrics import LineChamfer, Psnr, Ssim
 from animegen.errors import UsageError
+from animegen.measuring import Missing, Sample
 
 METRICS = [Psnr, Ssim, LineChamfer]
 
@@ -23,9 +24,10 @@ def noise(seed, shape=(2, 40, 50, 3)):
 
 
 def value(metric, frames, reference):
-    result = metric()(frames, reference)
+    result = metric()(Sample(frames, range(len(frames)), reference=reference))
     assert list(result) == [metric.name]
-    return result[metric.name]
+    assert len(result[metric.name]) == len(frames)
+    return float(np.mean(result[metric.name]))
 
 
 def line(x, size=32):
@@ -104,23 +106,22 @@ def test_symmetric_best_for_equals_and_reads_only(metric):
 @pytest.mark.parametrize("metric", METRICS)
 def test_refuses_what_cannot_be_compared(metric):
     frames = noise(0)
-    with pytest.raises(UsageError, match="reference"):
-        metric()(frames)
+    assert isinstance(metric()(Sample(frames, (0, 1)))[metric.name], Missing)
     with pytest.raises(UsageError, match="shape"):
-        metric()(frames, frames[:1])
+        value(metric, frames, frames[:1])
     with pytest.raises(UsageError, match="shape"):
-        metric()(frames, noise(0, (2, 50, 40, 3)))
+        value(metric, frames, noise(0, (2, 50, 40, 3)))
     with pytest.raises(UsageError, match="uint8"):
-        metric()(frames, frames / 255)
+        value(metric, frames, frames / 255)
     with pytest.raises(UsageError, match="uint8"):
-        metric()(frames[0], frames[0])
+        value(metric, frames[0], frames[0])
     with pytest.raises(UsageError, match="at least one"):
-        metric()(frames[:0], frames[:0])
+        value(metric, frames[:0], frames[:0])
 
 
 def test_ssim_refuses_frames_smaller_than_its_window():
     with pytest.raises(UsageError, match="11"):
-        Ssim()(noise(0, (1, 10, 40, 3)), noise(1, (1, 10, 40, 3)))
+        value(Ssim, noise(0, (1, 10, 40, 3)), noise(1, (1, 10, 40, 3)))
 
 
 @pytest.mark.data

@@ -66,9 +66,9 @@ def animegen_interpolators() -> Iterable[InterpolatorSpec]:
 
 @hookspec
 def animegen_metrics() -> Iterable[MetricSpec]:
-    """Stages that measure a clip.
+    """Stages that measure a clip, or a set of clips.
 
-    `animegen.stages.Metric`: ``metric(frames, reference) -> {name: value}``.
+    `animegen.stages.Metric`: ``metric(sample) -> {quantity: value or values}``.
     """
     return ()
 

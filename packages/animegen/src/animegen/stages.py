@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from animegen.measuring import Quantity, Sample, Scores
     from animegen.media import Box, Frames, Image, Mask, Region
     from animegen.training.records import Order, TrainingPlan, TrainingResult, TrainingStep
 
@@ -182,17 +186,17 @@ class InterpolatorSpec(StageSpec):
 
 @dataclass(frozen=True)
 class MetricSpec(StageSpec):
-    """A stage that measures a clip.
+    """A stage that measures clips.
 
     Attributes:
-        better: Which direction is better.
-        unit: Unit of its main value, e.g. ``dB``; empty for a bare number.
-        needs_reference: Whether it compares with a reference clip of the same shape.
+        quantities: The numbers that it gives, the main one first.
+        over: Whether it measures a clip (`Metric`), or a set of clips against another (`SetMetric`).
+        whole: It must see a whole clip at once; any other may be shown a long clip in pieces that share a frame.
     """
 
-    better: Literal["lower", "higher"] = "lower"
-    unit: str = ""
-    needs_reference: bool = True
+    quantities: tuple[Quantity, ...] = ()
+    over: Literal["clip", "set"] = "clip"
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -297,8 +301,24 @@ class SequenceInterpolator(Interpolator, Protocol):
 class Metric(Protocol):
     """Measures a clip."""
 
-    def __call__(self, frames: Frames, reference: Frames | None = None) -> Mapping[str, float]:
-        """Values by name, averaged over the frames given; the first is the main one."""
+    def __call__(self, sample: Sample) -> Scores:
+        """A value, or values, for every quantity of the record, and no other.
+
+        What cannot be measured for want of something in `sample` is `animegen.measuring.Missing`.
+        """
+        ...
+
+
+@runtime_checkable
+class SetMetric(Protocol):
+    """Measures a set of clips against another."""
+
+    def features(self, sample: Sample) -> NDArray[np.float32]:
+        """What is kept of a clip: (n, d), one row for each part of it that counts."""
+        ...
+
+    def distance(self, features: Sequence[NDArray[np.float32]], reference: Sequence[NDArray[np.float32]]) -> Scores:
+        """A value for every quantity, from the features of the clips of both sets."""
         ...
 
 

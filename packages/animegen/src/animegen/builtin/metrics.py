@@ -1,7 +1,6 @@
 """Built-in metrics of a clip against a reference of the same shape: PSNR, SSIM and line chamfer.
 
-Every value is the mean over the frames given. None of them can be read across sizes or colour spaces: compare
-systems on the same frames.
+None of them can be read across sizes or colour spaces: compare systems on the same frames.
 """
 
 from __future__ import annotations
@@ -14,17 +13,17 @@ import numpy as np
 from animegen._cv2 import cv2
 from animegen.builtin.lines import line_distance, line_map, luma
 from animegen.errors import UsageError
+from animegen.measuring import Missing
 from animegen.media import describe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from animegen.media import Frames, Image
+    from animegen.measuring import Sample, Scores
+    from animegen.media import Image
     from animegen.stages import Context
 
 
 class PairedMetric(ABC):
-    """A metric that compares each frame with the reference frame of the same index."""
+    """A metric that compares each frame with the true frame of its time."""
 
     name: str
     least_side = 1
@@ -32,20 +31,15 @@ class PairedMetric(ABC):
     def __init__(self, options: Any = None, context: Context | None = None) -> None:
         del options, context
 
-    def __call__(self, frames: Frames, reference: Frames | None = None) -> Mapping[str, float]:
-        """Mean of the per-frame values.
-
-        Args:
-            frames, reference: (T, H, W, 3) uint8 RGB of one shape, T >= 1.
+    def __call__(self, sample: Sample) -> Scores:
+        """The value of every frame.
 
         Raises:
-            UsageError: No reference, another shape or type, no frame, or frames too small to measure.
+            UsageError: Clip and reference are not (T, H, W, 3) uint8 RGB of one shape, or too small to measure.
         """
+        frames, reference = sample.frames, sample.reference
         if reference is None:
-            raise UsageError(
-                f"{self.name} compares a clip with a reference, and there is none.",
-                hint="give a reference clip of the same size and length",
-            )
+            return {self.name: Missing("there are no true frames to compare with")}
         for clip in (frames, reference):
             if not (isinstance(clip, np.ndarray) and clip.dtype == np.uint8 and clip.ndim == 4 and clip.shape[3] == 3):
                 raise UsageError(f"{self.name} reads (T, H, W, 3) uint8 RGB frames, not {describe(clip)}.")
@@ -59,8 +53,7 @@ class PairedMetric(ABC):
             raise UsageError(f"{self.name} needs at least one pixel in at least one frame.")
         if min(frames.shape[1:3]) < self.least_side:
             raise UsageError(f"{self.name} needs frames of at least {self.least_side} px a side, not {frames.shape}.")
-        values = [self.frame(frame, truth) for frame, truth in zip(frames, reference, strict=True)]
-        return {self.name: float(np.mean(values))}
+        return {self.name: [self.frame(frame, truth) for frame, truth in zip(frames, reference, strict=True)]}
 
     @abstractmethod
     def frame(self, frame: Image, truth: Image) -> float:
@@ -84,7 +77,7 @@ class Ssim(PairedMetric):
     on each RGB channel, then the mean.
     """
 
-    name = "ssim"
+    name = "ssim-wang2004"
     least_side = 11
 
     def frame(self, frame: Image, truth: Image) -> float:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from animegen.hooks import hookimpl
+from animegen.measuring import Quantity
 from animegen.options import option
 from animegen.stages import InterpolatorSpec, MetricSpec, StageSpec
+
+PLAN = "animegen.builtin.plans:working_arrays"
 
 
 @dataclass(frozen=True)
@@ -92,12 +96,14 @@ def animegen_inpainters() -> list[StageSpec]:
             "animegen.builtin.telea:Telea",
             "Fills holes by marching the rim's colours inwards (OpenCV); quick, smears strokes.",
             TeleaOptions,
+            plan=PLAN,
         ),
         StageSpec(
             "flat",
             "animegen.builtin.flat:Flat",
             "Fills holes on plain paper or a smooth slope with exactly that; others with the rim's tones.",
             FlatOptions,
+            plan=PLAN,
         ),
     ]
 
@@ -110,12 +116,14 @@ def animegen_preprocessors() -> list[StageSpec]:
             "animegen.builtin.lab:Lab",
             "Bilateral filter, CLAHE and unsharp mask on lightness; lifts contrast, keeps screentone.",
             LabOptions,
+            plan=PLAN,
         ),
         StageSpec(
             "descreen",
             "animegen.builtin.descreen:Descreen",
             "Turns screentone into flat grey and keeps lines; leaves pictures without tone as they are.",
             DescreenOptions,
+            plan=PLAN,
         ),
     ]
 
@@ -128,12 +136,14 @@ def animegen_interpolators() -> list[InterpolatorSpec]:
             "animegen.builtin.flow:Flow",
             "Moves both images along the optical flow between them; dissolves what has no counterpart.",
             FlowOptions,
+            plan=PLAN,
             carries_alpha=True,
         ),
         InterpolatorSpec(
             "crossfade",
             "animegen.builtin.crossfade:Crossfade",
             "Dissolves one image into the other: the baseline that others must beat.",
+            plan=PLAN,
             carries_alpha=True,
         ),
     ]
@@ -145,19 +155,26 @@ def animegen_metrics() -> list[MetricSpec]:
         MetricSpec(
             "psnr",
             "animegen.builtin.metrics:Psnr",
-            "Peak signal-to-noise ratio over RGB, mean of the frames' values.",
-            better="higher",
-            unit="dB",
+            "Peak signal-to-noise ratio of every frame against the true one.",
+            quantities=(_paired("psnr", "higher", "dB", "over RGB, peak 255"),),
         ),
         MetricSpec(
             "ssim",
             "animegen.builtin.metrics:Ssim",
-            "Structural similarity (Wang 2004: Gaussian window of 11 px, per RGB channel).",
-            better="higher",
+            "Structural similarity of every frame to the true one.",
+            quantities=(
+                _paired("ssim-wang2004", "higher", "", "Gaussian window of 11 px, inside the picture, per RGB channel"),
+            ),
         ),
         MetricSpec(
             "line-chamfer",
             "animegen.builtin.metrics:LineChamfer",
-            "Distance between the drawn lines of clip and reference, as a share of the diagonal (EISAI).",
+            "Distance between the drawn lines of every frame and the true one.",
+            quantities=(_paired("line-chamfer", "lower", "diagonals", "as EISAI has it"),),
         ),
     ]
+
+
+def _paired(name: str, better: Literal["lower", "higher"], unit: str, summary: str) -> Quantity:
+    """A number for each frame and the true frame of its time."""
+    return Quantity(name, "frame", better, unit, summary, reads=frozenset({"reference"}))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from animegen.contract.metrics import metric, sample_of
+from animegen.contract.pictures import HEIGHT, WIDTH, picture
 from animegen.contract.probe import Broken, Probe, Surprising
 from animegen.errors import AnimeGenError
 from animegen.media import Box, Region
@@ -19,27 +19,10 @@ from animegen.stages import InterpolatorSpec, Kind, MetricSpec, Needs, SequenceI
 if TYPE_CHECKING:
     from animegen.media import Frames, Image, Mask
 
-HEIGHT, WIDTH = 37, 53
-"""Odd, prime and unequal: a stage that rounds sizes or swaps them is caught."""
-
 ROUNDING = 2
 """Grey levels by which two computations of one frame may differ (order of sums on an accelerator)."""
 
 Check = Callable[[Probe, Any], None]
-
-
-def picture(height: int = HEIGHT, width: int = WIDTH, *, shift: float = 0.0) -> Image:
-    """A small drawing: a dark ring and a colour ramp on paper with grain, (height, width, 3) uint8 RGB.
-
-    Args:
-        shift: Moves the ring right, as a share of the width.
-    """
-    y, x = np.mgrid[0:height, 0:width]
-    radius = np.hypot(y - height / 2, x - width * (0.4 + shift))
-    ramp = np.stack([x * 60 / width, y * 60 / height, (x + y) * 30 / (width + height)], axis=2)
-    grain = np.random.default_rng(7).integers(0, 12, (height, width, 1))
-    ring = np.abs(radius - min(height, width) / 4) < 1.5
-    return np.ascontiguousarray(np.where(ring[..., None], 20, 240 - ramp - grain).astype(np.uint8))
 
 
 def size_for(needs: Needs, height: int, width: int) -> tuple[int, int]:
@@ -57,9 +40,15 @@ def smallest_call(stage: Stage, made: Any) -> None:
         first, last, times = _pair_for(stage)
         made(first, last, times)
     elif stage.kind == "metric":
-        made(np.stack([image] * 2), np.stack([image] * 2))
+        _measure_once(stage, made, np.stack([image] * 2))
     else:
         made(image)
+
+
+def _measure_once(stage: Stage, made: Any, frames: Frames) -> None:
+    assert isinstance(stage.spec, MetricSpec)
+    sample = sample_of(frames, frames)
+    made.features(sample) if stage.spec.over == "set" else made(sample)
 
 
 def detector(probe: Probe, stage: Any) -> None:
@@ -244,69 +233,6 @@ def _check_sequence(
         check_frames(f"{probe.name}.sequence()", frames, len(asked), images[0].shape)
         if asked:
             _expect_close(frames, draw(asked, images[index], images[index + 1]), f"pair {index + 1} of sequence()")
-
-
-def metric(probe: Probe, stage: Any) -> None:
-    spec = probe.stage.spec
-    assert isinstance(spec, MetricSpec)
-    clip = np.stack([picture(shift=0.05 * index) for index in range(3)])
-    noise = np.random.default_rng(3).integers(-60, 60, clip.shape)
-    worse = np.clip(clip.astype(int) + noise, 0, 255).astype(np.uint8)
-
-    def measure(frames: Frames, reference: Frames | None = None) -> dict[str, float]:
-        arguments = (frames,) if reference is None else (frames, reference)
-        with Unchanged(probe.name, *arguments):
-            return _values(stage(*arguments))
-
-    reference = clip if spec.needs_reference else None
-    first: list[dict[str, float]] = []
-    with probe.check("values", "finite values by name, the inputs unchanged."):
-        first.append(measure(worse, reference))
-        if endless := [name for name, value in first[0].items() if not math.isfinite(value)]:
-            raise Broken(f"{endless[0]} is {first[0][endless[0]]} for two different clips.")
-    with probe.check("repeatable", "the same clip gives the same values."):
-        if first and measure(worse, reference) != first[0]:
-            raise Broken("the same clip gave other values the second time.")
-    if spec.needs_reference:
-        _check_reference(probe, measure, clip, first)
-    with probe.check("one frame", "one frame is measured, or refused with an AnimeGenError."):
-        _or_refused(lambda: measure(clip[:1], clip[:1] if spec.needs_reference else None))
-    with probe.check("one pixel", "1 × 1 is measured, or refused with an AnimeGenError."):
-        tiny = np.stack([picture(1, 1)] * 3)
-        _or_refused(lambda: measure(tiny, tiny if spec.needs_reference else None))
-
-
-def _check_reference(
-    probe: Probe, measure: Callable[..., dict[str, float]], clip: Frames, first: list[dict[str, float]]
-) -> None:
-    spec = probe.stage.spec
-    assert isinstance(spec, MetricSpec)
-    with probe.check("equal clips", f"a clip against itself is no worse than against noise ({spec.better} is better)."):
-        name, best = next(iter(measure(clip, clip.copy()).items()))
-        if math.isinf(best) and (best > 0) != (spec.better == "higher"):
-            raise Broken(f"{name} of a clip against itself is {best}, and {spec.better} is better.")
-        if first and name in first[0]:
-            other = first[0][name]
-            if best < other if spec.better == "higher" else best > other:
-                raise Broken(f"{name} is {best} for equal clips and {other} for noise, but {spec.better} is better.")
-    with probe.check("no reference", "without a reference it says so with an AnimeGenError."):
-        if _or_refused(lambda: measure(clip)):
-            raise Broken("it measures without a reference, but its record says needs_reference=True.")
-    with probe.check("other shapes", "clips of unequal shapes are treated alike in both orders."):
-        for name, changed in (("length", clip[:2]), ("size", np.ascontiguousarray(clip[:, :-2]))):
-            if _or_refused(partial(measure, clip, changed)) != _or_refused(partial(measure, changed, clip)):
-                raise Broken(f"clips of unequal {name} are measured in one order and refused in the other.")
-
-
-def _values(answer: object) -> dict[str, float]:
-    if not isinstance(answer, Mapping) or not answer:
-        raise Broken(f"it returned {type(answer).__name__}; expected values by name, at least one.")
-    for name, value in answer.items():
-        if not isinstance(name, str) or not isinstance(value, (float, int, np.floating)) or isinstance(value, bool):
-            raise Broken(f"it returned {name!r}: {value!r}; expected a number by name.")
-        if math.isnan(value):
-            raise Broken(f"{name} is not a number (NaN).")
-    return {name: float(value) for name, value in answer.items()}
 
 
 def _or_refused(work: Callable[[], object]) -> bool:
