@@ -118,7 +118,7 @@ def synthesize(
     settings: Settings | None = None,
     *,
     clip_image: Tensor | None = None,
-    sketch: SketchGuide | None = None,
+    sketch: SketchGuide | Lend[SketchGuide] | None = None,
     on_step: Callable[[Step], None] | None = None,
 ) -> Tensor:
     """Draw a clip between two keyframes.
@@ -131,7 +131,7 @@ def synthesize(
         settings: The published ones, where none are given.
         clip_image: What the image tower sees, (3, any height, any width) in [-1, 1], where that is not `first`: the
             published web page shows it the picture before it is cut.
-        sketch: Sketches that steer the clip.
+        sketch: Sketches that steer the clip, with their encoder, or lent for as long as the clip is sampled.
         on_step: Called after each step of the sampler.
 
     Returns:
@@ -190,13 +190,14 @@ def denoise(
     noise: NoiseSource,
     settings: Settings,
     *,
-    sketch: SketchGuide | None = None,
+    sketch: SketchGuide | Lend[SketchGuide] | None = None,
     on_step: Callable[[Step], None] | None = None,
 ) -> Tensor:
     """The second third: the latent of the clip, (1, 4, T, h, w) float32 on the U-Net's device."""
     tables = DDIM.of(parts.schedule, settings.steps, settings.spacing, settings.eta)
     concatenated = conditions.concatenated(settings.frames)
-    with parts.unet() as unet:
+    sketched = sketch if callable(sketch) else lend(sketch)
+    with parts.unet() as unet, sketched() as guide:
         device = next(unet.parameters()).device
         predict = Denoiser(
             unet,
@@ -204,7 +205,7 @@ def denoise(
             concatenated.to(device),
             settings.fps,
             together=settings.together,
-            sketch=sketch,
+            sketch=guide,
         )
         shape = tuple(concatenated.shape)
         return sample(predict, shape, parts.schedule, tables, noise, settings.guidance, on_step=on_step)

@@ -7,7 +7,7 @@ the authors published the weights without code.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -107,6 +107,11 @@ class SketchEncoder(nn.Module):
         """The type that all but the embedding of time is computed in."""
         return dtype_of(self.middle_block_out)
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return next(self.parameters()).device
+
     def compute_in(self, dtype: torch.dtype) -> SketchEncoder:
         """Convert to `dtype` (in place), but leave the small layers that embed time in float32."""
         self.to(dtype)
@@ -158,21 +163,23 @@ class SketchGuide:
     scale: float = 0.6
 
     @classmethod
-    def of(cls, encoder: SketchEncoder, sketches: dict[int, Tensor], scale: float = 0.6) -> SketchGuide:
+    def of(cls, encoder: SketchEncoder, sketches: Mapping[int, Tensor], scale: float = 0.6) -> SketchGuide:
         """From sketches (1, 8h, 8w), white lines on black, 0 to 1, by the number of their frame (0 is the first)."""
         frames = tuple(sorted(sketches))
         if not frames:
             raise ValueError("there are no sketches")
+        stacked = torch.stack([sketches[frame] for frame in frames]).to(encoder.device)
         with torch.inference_mode():
-            return cls(encoder, encoder.hint(torch.stack([sketches[frame] for frame in frames])), frames, scale)
+            return cls(encoder, encoder.hint(stacked), frames, scale)
 
     def prepare(self, tokens: Tensor) -> Context:
         """See `SketchEncoder.prepare`."""
-        return self.encoder.prepare(tokens)
+        return self.encoder.prepare(tokens.to(self.encoder.device))
 
     def control(self, x: Tensor, timesteps: Tensor, context: Context) -> Control:
-        """Residuals of one step; arguments are those of `SketchEncoder`."""
-        control: Control = self.encoder(x, timesteps, context, self.hint, self.frames, self.scale)
+        """Residuals of one step, on the encoder's device; arguments are those of `SketchEncoder`, on any."""
+        device = self.encoder.device
+        control: Control = self.encoder(x.to(device), timesteps.to(device), context, self.hint, self.frames, self.scale)
         return control
 
 

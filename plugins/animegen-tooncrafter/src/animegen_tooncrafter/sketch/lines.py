@@ -63,15 +63,23 @@ def lines_of_frame(picture: Image, style: LineStyle | None = None) -> Plane:
     return lines_of_clip([picture], style)[0]
 
 
-def lines_of_clip(frames: Sequence[Image], style: LineStyle | None = None) -> list[Plane]:
-    """Lines of neighbouring frames of one size; a line that is clear in one is kept, if weaker, in the next."""
+def lines_of_clip(
+    frames: Sequence[Image], style: LineStyle | None = None, *, numbers: Sequence[int] | None = None
+) -> list[Plane]:
+    """Lines of frames of one size; a line that is clear in one frame is kept, if weaker, in its neighbours.
+
+    Args:
+        frames: (H, W, 3) uint8 RGB, in order.
+        style: How lines are found.
+        numbers: Where each is in its clip; frames that do not follow one another know nothing of one another.
+    """
     style = style or LineStyle()
     found = [line_strength(luma(frame), style) for frame in frames]
     # A dim picture has lines too. All frames get one factor, else lines would come and go with what moves through.
     clearest = float(np.percentile(np.stack(found), 99.5))
     gain = np.float32(np.clip(style.clear / max(clearest, 1e-6), 1, style.most))
     found = [gain * strength for strength in found]
-    kept = _hysteresis(found, style)
+    kept = _hysteresis(found, style, numbers or range(len(frames)))
     return [_drawn(strength, keep, style) for strength, keep in zip(found, kept, strict=True)]
 
 
@@ -113,7 +121,7 @@ def _along(plane: Plane, tangents: tuple[Plane, Plane], sigma: float) -> Plane:
     return np.asarray(total / np.float32(weight), np.float32)
 
 
-def _hysteresis(found: Sequence[Plane], style: LineStyle) -> list[Mask]:
+def _hysteresis(found: Sequence[Plane], style: LineStyle, numbers: Sequence[int]) -> list[Mask]:
     """Lines over the low threshold that are somewhere over the high one, here or in a neighbouring frame."""
     labelled = [cv2.connectedComponentsWithStats((one > style.low).astype(np.uint8), connectivity=8) for one in found]
     seeds = [one > style.high for one in found]
@@ -129,7 +137,7 @@ def _hysteresis(found: Sequence[Plane], style: LineStyle) -> list[Mask]:
         long = np.maximum(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) >= style.length
         keep = np.zeros(count, bool)
         for near in (index - 1, index, index + 1):
-            if 0 <= near < len(found):
+            if 0 <= near < len(found) and abs(numbers[near] - numbers[index]) <= 1:
                 keep[np.unique(labels[sure[near]])] = True
         keep[0] = False
         kept.append((keep & long)[labels])

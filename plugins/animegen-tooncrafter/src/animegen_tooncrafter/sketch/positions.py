@@ -7,15 +7,13 @@ of the clip, and at random.
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from animegen.errors import UsageError
 
-PATTERNS = ("bisection", "random")
 
-
-def bisection(frames: int, count: int | None = None) -> tuple[int, ...]:
-    """The first `count` frames (all where None) in the order of bisection: the middle, the quarters, the eighths ...
+def bisection(frames: int) -> tuple[int, ...]:
+    """All frames in the order of bisection: the middle, the quarters, the eighths ...
 
     Of 16 frames that is 8, 4, 12, 2, 6, 10, 14, 1, 3, ... A level goes from left to right; the two keyframes come
     last, since they are known without a sketch.
@@ -31,21 +29,38 @@ def bisection(frames: int, count: int | None = None) -> tuple[int, ...]:
             order.append(middle)
             deeper += [(left, middle), (middle, right)]
         level = deeper
-    ends = [0] if frames == 1 else [0, frames - 1]
-    return tuple((order + ends)[: _counted(frames, count)])
+    return (*order, *_ends(frames))
 
 
-def at_random(frames: int, count: int | None, seed: int) -> tuple[int, ...]:
-    """`count` different frames, ascending; the keyframes only where more are asked for than lie between them.
-
-    The same for the same seed, on every machine.
-    """
-    count = _counted(frames, count)
+def at_random(frames: int, seed: int) -> tuple[int, ...]:
+    """All frames in a random order, the keyframes last; the same for the same seed, on every machine."""
     inside = list(range(1, frames - 1))
-    ends = [0] if frames == 1 else [0, frames - 1]
-    # Drawn by a generator of its own: the stream of noise that makes the clip is not touched.
-    chosen = random.Random(f"sketches {seed}").sample(inside, min(count, len(inside)))
-    return tuple(sorted(chosen + ends[: count - len(chosen)]))
+    # A generator of its own: the stream of noise that makes the clip is not touched.
+    random.Random(f"sketches {seed}").shuffle(inside)
+    return (*inside, *_ends(frames))
+
+
+def evenly(frames: int, count: int) -> tuple[int, ...]:
+    """`count` frames between the keyframes, at even distances; up to `frames` - 2."""
+    if not 1 <= count <= frames - 2:
+        raise ValueError(f"{count} of {frames - 2} frames")
+    return tuple((2 * (index + 1) * (frames - 1) + count + 1) // (2 * (count + 1)) for index in range(count))
+
+
+def choose(order: Sequence[int], among: Collection[int], count: int | None) -> tuple[int, ...]:
+    """The first `count` of `order` that are `among` those with a drawing, ascending; all where None.
+
+    Raises:
+        UsageError: There are not so many.
+    """
+    if count is None:
+        return tuple(sorted(among))
+    if count > len(among):
+        raise UsageError(
+            f"sketch_count of tooncrafter is {count}; there are drawings for {len(among)} frames.",
+            hint=f"use 1 .. {len(among)}, or leave sketch_count out",
+        )
+    return tuple(sorted([frame for frame in order if frame in among][:count]))
 
 
 def explicit(frames: int, listed: Sequence[int]) -> tuple[int, ...]:
@@ -57,7 +72,7 @@ def explicit(frames: int, listed: Sequence[int]) -> tuple[int, ...]:
     if beyond := [frame for frame in listed if not 0 <= frame < frames]:
         raise UsageError(
             f"sketch_frames of tooncrafter names frame {beyond[0]}; the clip has frames 0 .. {frames - 1}.",
-            hint=f"for example -o tooncrafter.sketch_frames={_example(frames)}",
+            hint=f"for example -o tooncrafter.sketch_frames={','.join(map(str, sorted(bisection(frames)[:3])))}",
         )
     if len(set(listed)) < len(listed):
         twice = next(frame for index, frame in enumerate(listed) if frame in listed[:index])
@@ -65,17 +80,5 @@ def explicit(frames: int, listed: Sequence[int]) -> tuple[int, ...]:
     return tuple(listed)
 
 
-def _counted(frames: int, count: int | None) -> int:
-    if frames < 1:
-        raise ValueError(f"a clip of {frames} frames")
-    if count is None:
-        return frames
-    if not 1 <= count <= frames:
-        raise UsageError(
-            f"sketch_count of tooncrafter is {count}; the clip has {frames} frames.", hint=f"use 1 .. {frames}"
-        )
-    return count
-
-
-def _example(frames: int) -> str:
-    return ",".join(map(str, sorted(bisection(frames, min(3, frames)))))
+def _ends(frames: int) -> tuple[int, ...]:
+    return tuple(sorted({0, frames - 1})) if frames > 0 else ()
