@@ -25,6 +25,8 @@ def given_cuts(text: str) -> tuple[int, ...] | None:
     text = text.strip()
     if text in ("auto", "none"):
         return None if text == "auto" else ()
+    if not re.search(r"[^,;\s]", text):  # a file may be empty, and says that there are none; nobody types nothing
+        raise UsageError("--cuts names no frame.", hint=_HINT)
     if re.fullmatch(r"[\d,;\s]+", text):
         return _numbers(text, "--cuts")
     path = Path(text)
@@ -32,8 +34,10 @@ def given_cuts(text: str) -> tuple[int, ...] | None:
         content = path.read_text("utf-8")
     except FileNotFoundError:
         raise UsageError(f"--cuts {text} is neither a list of frame numbers nor a file.", hint=_HINT) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be read as a list of cuts: {error}.", hint=_HINT) from None
+    except OSError as error:
+        raise InputError(f"{path} cannot be read as a list of cuts: {error.strerror or error}.", hint=_HINT) from None
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is no list of cuts: it is not text.", hint=_HINT) from None
     if content.lstrip().startswith("["):
         try:
             content = ",".join(str(number) for number in json.loads(content))

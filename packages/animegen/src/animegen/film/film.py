@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -79,6 +79,7 @@ class Film:
         values = settings.values
         self._timeline = timeline(settings, source.reader.fps)
         self._given = given_cuts(values.cuts)
+        self._cuts()  # a threshold that is none is said before anything is read
         self._output = Output(source, values, result_rate(settings, source.reader.fps))
         store, weights = MemoryStore(), weights or WeightStore()
         # A stage's own progress, inside one call, would be lost among those of the whole film.
@@ -116,11 +117,25 @@ class Film:
 
     def _notes(self) -> list[str]:
         values, choice = self.settings.values, self.settings.choice
-        notes = list(self._output.notes)
+        notes = [*self._output.notes, *self._idle()]
         named = [name for name in values.devices if name not in ("auto", "cpu")]
         if named and not choice.stage.spec.needs.libraries:  # never passed over in silence
             notes.append(f"{', '.join(named)}: not used, as {choice.stage.name} works on the CPU")
         return notes
+
+    def _idle(self) -> Iterator[str]:
+        """Options that somebody set and that nothing asks for."""
+        values, sources = self.settings.values, self.settings.options.sources
+        retime, lossy = values.duplicates == "retime", self._output.kind in ("mp4", "webp")
+        asked = {
+            "max_run": (retime, "it is for --duplicates retime"),
+            "anchor": (retime, "it is for --duplicates retime"),
+            "cut_threshold": (self._given is None, "it is for cuts that are looked for"),
+            "quality": (lossy, "it is for mp4 and webp"),
+        }
+        for name, (used, why) in asked.items():
+            if not used and sources[name] == "command line":
+                yield f"--{name.replace('_', '-')}: not used, as {why}"
 
     def run(self, *, resume: bool = False) -> Clip:
         """Make the film.
@@ -156,7 +171,8 @@ class Film:
             stack.enter_context(folder.logging())
             folder.save(record)
             stack.enter_context(recorded(record, folder))
-            facts = self._make(parts, record)
+            with _kept():
+                facts = self._make(parts, record)
             folder.save(record)
             return self._finish(parts, facts, record, folder)
 
@@ -269,11 +285,8 @@ class Film:
             raise InputError(f"{self.source.name} has no frames.")
         self.reporter.started(2, 2, "write", f"{self._output.name} and contact sheet")
         started = time.perf_counter()
-        try:
+        with _kept("every frame is kept; the same command with --resume puts them together"):
             record.outputs = self._output.write(parts, facts, folder, record.id, self.reporter)
-        except ResourceError as error:
-            hint = "every frame is kept; the same command with --resume puts them together"
-            raise ResourceError(error.message, hint=(*error.hints, hint)) from error
         seconds = time.perf_counter() - started
         record.steps[-1].info["spent"]["joining"] = round(seconds, 4)
         record.steps[-1].peak_memory_mib = peak_memory_mib()
@@ -282,6 +295,17 @@ class Film:
         parts.clear()
         self.reporter.finished("write", f"{total} frames", seconds, False)
         return open_film(folder.path)
+
+
+@contextmanager
+def _kept(hint: str = "what is finished is kept; the same command with --resume goes on from it") -> Iterator[None]:
+    """Whatever runs out, in a stage or an encoder that knows nothing of films: say how to go on."""
+    try:
+        yield
+    except ResourceError as error:
+        if any("--resume" in known for known in error.hints):
+            raise
+        raise ResourceError(error.message, hint=(*error.hints, hint)) from error
 
 
 def summary(facts: Mapping[str, Any], kept: int = 0) -> str:

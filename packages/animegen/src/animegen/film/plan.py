@@ -141,4 +141,4 @@ def free_mib(place: Path) -> int | None:
 
 
 def _fps(rate: Fraction) -> str:
-    return f"{float(rate):.4g}" if rate.denominator != 1 else str(rate)
+    return f"{float(rate):.6g}" if rate.denominator != 1 else str(rate)

@@ -136,6 +136,11 @@ def _look(path: Path, fps: Fraction | None) -> tuple[Path, Fraction | None]:
     if not path.exists():
         raise no_such_file(path, ROLE)
     if not path.is_dir():
+        if not path.is_file():
+            raise InputError(
+                f"{path} is a pipe or a device; a video is read more than once.",
+                hint="save it as a file, and name that",
+            )
         if fps is not None:
             raise UsageError(f"--source-fps is for a folder of pictures; {path} says itself how fast it plays.")
         return path, None
