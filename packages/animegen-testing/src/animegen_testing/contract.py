@@ -28,6 +28,7 @@ class StageContract(Protocol):
         weights: Mapping[str, Path] | None = None,
         options: Mapping[str, Mapping[str, Any]] | None = None,
         devices: Sequence[str] = ("cpu",),
+        untrained: Mapping[str, tuple[int, int]] | None = None,
     ) -> list[Finding]: ...
 
 
@@ -48,16 +49,21 @@ def check_contract(
     weights: Mapping[str, Path] | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     devices: Sequence[str] = ("cpu",),
+    untrained: Mapping[str, tuple[int, int]] | None = None,
 ) -> list[Finding]:
     """Fail the running test where a plugin breaks the contract; see the fixture `stage_contract`."""
     __tracebackhide__ = True
     registry = isolated(plugin)
     row = registry.plugins[0]
-    unknown = set(options or {}) - {stage.name for stage in registry.stages()}
+    unknown = {*(options or {}), *(untrained or {})} - {stage.name for stage in registry.stages()}
     if unknown and row.state == "ok":
-        raise ValueError(f"options are given for {', '.join(sorted(unknown))}, which {row.name} does not offer")
+        raise ValueError(
+            f"options or sizes are given for {', '.join(sorted(unknown))}, which {row.name} does not offer"
+        )
     store = GivenWeights(weights) if weights is not None else None
-    findings = check_plugin(row.name, registry, heavy=True, weights=store, options=options, devices=devices)
+    findings = check_plugin(
+        row.name, registry, heavy=True, weights=store, options=options, devices=devices, untrained=untrained
+    )
     for finding in findings:
         if finding.level in ("warning", "skipped"):
             python_warnings.warn(str(finding), ContractWarning, stacklevel=2)

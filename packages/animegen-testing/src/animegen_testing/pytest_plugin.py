@@ -45,7 +45,8 @@ def stage_contract() -> StageContract:
     """Checks a plugin against the contract of stages: ``stage_contract(animegen_wipe.plugin)``.
 
     Takes a light module, or any object with hooks. ``weights={"FILE": path}`` gives the files that stages load,
-    ``options={"STAGE": {"steps": 2}}`` options that differ from the defaults. Fails with the findings that are
+    ``options={"STAGE": {"steps": 2}}`` options that differ from the defaults, ``untrained={"STAGE": (64, 64)}`` the
+    size (H, W) of pictures on which a stage is tried with random parameters. Fails with the findings that are
     errors; what could not be checked here is told as a `ContractWarning`. Returns all findings.
     """
     from animegen_testing.contract import check_contract

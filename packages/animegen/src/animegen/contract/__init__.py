@@ -17,7 +17,7 @@ from typing import Any
 from animegen import hooks
 from animegen.contract.findings import Finding, failed
 from animegen.contract.imports import imported_at_start
-from animegen.errors import did_you_mean
+from animegen.errors import AnimeGenError, did_you_mean
 from animegen.options import Layer, OptionInfo, describe_options, json_schema, resolve, to_json
 from animegen.registry import Plugin, Registry, Stage
 from animegen.stages import InterpolatorSpec, StageSpec, Weight
@@ -37,6 +37,7 @@ def check_plugin(
     weights: WeightStore | None = None,
     options: Mapping[str, Mapping[str, Any]] | None = None,
     devices: Sequence[str] = ("auto",),
+    untrained: Mapping[str, tuple[int, int]] | None = None,
 ) -> list[Finding]:
     """Check a plugin and every stage it offers.
 
@@ -47,6 +48,8 @@ def check_plugin(
         weights: Where weights lie; by default the user's.
         options: By name of a stage, options that differ from its defaults, e.g. fewer steps.
         devices: Devices lent to the stages.
+        untrained: By name of a stage, the size (H, W) of the pictures on which it is tried with random parameters;
+            a stage that is not named is not tried, since its parameters may be gigabytes.
 
     Raises:
         UsageError: No such plugin, or an option that a stage does not have.
@@ -62,7 +65,8 @@ def check_plugin(
     for stage in stages:
         if heavy or not _is_heavy(stage.spec):
             own = (options or {}).get(stage.name)
-            findings += check_stage(stage, weights=weights, options=own, devices=devices)
+            tried = (untrained or {}).get(stage.name)
+            findings += check_stage(stage, weights=weights, options=own, devices=devices, untrained=tried)
         else:
             findings += check_record(stage)
             text = "it loads weights or asks for an accelerator; run the check with --heavy."
@@ -76,6 +80,7 @@ def check_stage(
     weights: WeightStore | None = None,
     options: Mapping[str, Any] | None = None,
     devices: Sequence[str] = ("auto",),
+    untrained: tuple[int, int] | None = None,
 ) -> list[Finding]:
     """Check one stage: its record, its options, and what it does with small pictures.
 
@@ -85,13 +90,14 @@ def check_stage(
             checked as far as that goes, and the rest is skipped with the reason.
         options: Options that differ from the defaults, e.g. fewer steps.
         devices: Devices lent to it.
+        untrained: Size (H, W) of the pictures on which it is tried with random parameters; None does not try it.
     """
     from animegen.contract.run import run_checks
 
     findings = check_record(stage)
     if failed(findings):
         return [*findings, Finding("skipped", "run", "its record or options are broken.", stage.full_name)]
-    return [*findings, *run_checks(stage, weights or WeightStore(), options or {}, tuple(devices))]
+    return [*findings, *run_checks(stage, weights or WeightStore(), options or {}, tuple(devices), untrained)]
 
 
 def check_record(stage: Stage) -> list[Finding]:
@@ -185,7 +191,20 @@ def _record_problems(spec: StageSpec) -> list[str]:
         problems.append(f"needs.size is {needs.size}; both sides must be multiples of {needs.multiple_of}.")
     if isinstance(spec, InterpolatorSpec) and spec.frames is not None and spec.frames < 2:
         problems.append(f"frames is {spec.frames}; both ends are counted, so it is at least 2, or None for any time.")
+    problems += _preview_problems(spec)
     return problems
+
+
+def _preview_problems(spec: StageSpec) -> list[str]:
+    """What ``--preview`` sets must be options that the stage has, with values that they take."""
+    quick = spec.preview if isinstance(spec, InterpolatorSpec) else {}
+    try:
+        resolve(spec.options, [Layer("preview", quick)], name=spec.name)
+    except AnimeGenError as error:
+        return [f"what --preview sets is wrong: {error}"]
+    except Exception:  # its options are broken, which is told of them
+        return []
+    return []
 
 
 def _weight_problems(weight: Weight) -> list[str]:

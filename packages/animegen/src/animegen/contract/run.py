@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from animegen.contract.before import check_plan, check_untrained
 from animegen.contract.findings import Finding
 from animegen.contract.kinds import CHECKS, smallest_call
 from animegen.contract.probe import Broken, Probe, Stopped, describe_error, with_hints
@@ -20,13 +21,20 @@ from animegen.weights.store import WeightStore
 
 
 def run_checks(
-    stage: Stage, weights: WeightStore, options: Mapping[str, Any], devices: tuple[str, ...]
+    stage: Stage,
+    weights: WeightStore,
+    options: Mapping[str, Any],
+    devices: tuple[str, ...],
+    untrained: tuple[int, int] | None = None,
 ) -> list[Finding]:
     """Import, make, call and close a stage whose record is in order."""
     values: Any = resolve(stage.spec.options, [Layer("check", options)], name=stage.name).values
 
+    def lent(store: WeightStore = weights, *, untrained: bool = False) -> StageContext:
+        return StageContext(stage, devices, "auto", store, Reporter(), untrained)
+
     def make(store: WeightStore = weights) -> Any:
-        return import_target(stage)(values, StageContext(stage, devices, "auto", store, Reporter()))
+        return import_target(stage)(values, lent(store))
 
     probe = Probe(stage)
     try:
@@ -38,6 +46,10 @@ def run_checks(
     except AnimeGenError as error:
         return [Finding("error", "import", error.message, stage.full_name)]
     probe.say("ok", "import", f"{stage.spec.target} can be imported.")
+    with suppress(Stopped):
+        check_plan(probe, values, lent())
+    with suppress(Stopped):
+        check_untrained(probe, untrained, lambda: import_target(stage)(values, lent(untrained=True)))
     loaded = stage.spec.weights_for(values)
     if loaded:
         _check_without_weights(probe, make)

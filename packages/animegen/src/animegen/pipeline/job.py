@@ -235,7 +235,8 @@ class Job:
             call = {"prompt": prompt, "seed": seed}
             first, last = panels[start], panels[end]
             work = partial(_interpolate, choice.stage.full_name, spec, first, last, times, call, self._session.progress)
-            with self._session.part(number, len(self.links)):
+            name = f"panel {start + 1} to {end + 1}" if len(self.links) > 1 else ""
+            with self._session.part(number, len(self.links), name):
                 entry = self._session.make(choice, record, [array_digest(first), array_digest(last)], work, **facts)
             self.entries["interpolate"].append(entry)
         parts = self.entries["interpolate"]

@@ -81,7 +81,7 @@ class Session:
         self.store = store
         self.reporter = reporter or Reporter()
         self._weights, self._smaller = weights, smaller
-        self._part = (0, 1)
+        self._part, self._part_name = (0, 1), ""
         self._open: dict[tuple[Role, str], tuple[Any, StageContext]] = {}
 
     def identity(self, choice: Choice) -> dict[str, Any]:
@@ -134,13 +134,16 @@ class Session:
         return StageContext(choice.stage, devices, run.dtype, self._weights, _PartReporter(self), untrained)
 
     @contextmanager
-    def part(self, number: int, count: int) -> Iterator[None]:
-        """As long as the block runs, what a stage reports is the `number`-th (from 0) of `count` equal parts."""
-        self._part = number, count
+    def part(self, number: int, count: int, name: str = "") -> Iterator[None]:
+        """As long as the block runs, what a stage reports is the `number`-th (from 0) of `count` equal parts.
+
+        Warnings begin with the part's `name`, where it has one.
+        """
+        self._part, self._part_name = (number, count), name
         try:
             yield
         finally:
-            self._part = 0, 1
+            self._part, self._part_name = (0, 1), ""
 
     def progress(self, done: int, total: int, unit: str = "steps") -> None:
         """Progress within the present part, reported as that of the whole."""
@@ -225,7 +228,8 @@ class Session:
         record.output.append(entry.digest)
         record.seconds = round(record.seconds + time.perf_counter() - started, 4)
         record.peak_memory_mib = peak_memory_mib()
-        for message in entry.info.get("warnings", ()):
+        for warning in entry.info.get("warnings", ()):
+            message = f"{self._part_name}: {warning}" if self._part_name else warning
             if message not in record.warnings:
                 record.warnings.append(message)
         return entry
