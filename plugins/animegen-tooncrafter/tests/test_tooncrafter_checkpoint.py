@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,17 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from animegen.errors import InputError, MissingError
 from animegen_testing.seeded_weights import seeded_array
 from animegen_tooncrafter.checkpoint import (
     PARTS,
     ModelConfiguration,
     inspect,
+    keeps_float32,
     new_part,
     part_of,
+    tensors_of,
+    untrained_part,
 )
 from animegen_tooncrafter.checkpoint.parts import PREFIXES
 from animegen_tooncrafter.conditioning.towers import ImageConfiguration, TextConfiguration
@@ -26,6 +32,7 @@ from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
 from animegen_tooncrafter.diffusion.guidance import Guidance
 from animegen_tooncrafter.diffusion.resampler import ResamplerConfiguration
 from animegen_tooncrafter.diffusion.schedule import Schedule
+from animegen_tooncrafter.diffusion.unet import UNet
 from animegen_tooncrafter.first_stage.architecture import FirstStageConfiguration
 from animegen_tooncrafter.synthesis import Parts, Settings, lend, synthesize
 
@@ -142,3 +149,158 @@ def test_golden_clip_of_a_pruned_file_and_open_clip(tmp_path: Path, published: d
     save_file(open_clip_of(published), tmp_path / "open_clip_model.safetensors")
     clip, theirs = golden_clip(tmp_path / "pruned.safetensors", tmp_path / "open_clip_model.safetensors")
     assert (clip - theirs).abs().max() <= 1e-3 * theirs.abs().max().clamp(min=1)
+
+
+def saved(path: Path, state: Any) -> Path:
+    torch.save(state, path)
+    return path
+
+
+def same(ours: torch.nn.Module, theirs: Mapping[str, Tensor], part: str) -> bool:
+    return all(torch.equal(one, theirs[PREFIXES[part] + name]) for name, one in ours.state_dict().items())
+
+
+def prefixed(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {prefix + name: one for name, one in state.items()}
+
+
+LAYOUTS: dict[str, Callable[[Path, dict[str, Tensor]], Path]] = {
+    "state_dict": lambda p, s: saved(p / "a.ckpt", {"state_dict": s, "callbacks": {}, "loops": None}),
+    "bare": lambda p, s: saved(p / "a.ckpt", OrderedDict(s)),
+    "parameters": lambda p, s: saved(p / "a.ckpt", {name: torch.nn.Parameter(one) for name, one in s.items()}),
+    "DeepSpeed": lambda p, s: saved(
+        p / "a.ckpt", {"module": {f"_forward_module.{name}": one for name, one in s.items()}}
+    ),
+    "any 16 characters": lambda p, s: saved(
+        p / "a.ckpt", {"module": {f"abcdefghijklmno.{name}": one for name, one in s.items()}}
+    ),
+    "data parallel": lambda p, s: saved(
+        p / "a.ckpt", {"state_dict": {f"module.{name}": one for name, one in s.items()}}
+    ),
+    "framestride": lambda p, s: saved(
+        p / "a.ckpt", {name.replace("fps_embedding", "framestride_embed"): one for name, one in s.items()}
+    ),
+    "before 1.6": lambda p, s: (torch.save(s, p / "a.ckpt", _use_new_zipfile_serialization=False), p / "a.ckpt")[1],
+    "safetensors": lambda p, s: (save_file(s, p / "a.safetensors"), p / "a.safetensors")[1],
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layouts_hold_the_same(tmp_path: Path, published: dict[str, Tensor], layout: str) -> None:
+    checkpoint = inspect(LAYOUTS[layout](tmp_path, published))
+    assert checkpoint.missing == () and checkpoint.others == ()
+    assert list(checkpoint.parts) == REQUIRED
+    assert checkpoint.model == replace(TINY, sketch=checkpoint.model.sketch)
+    assert ("DeepSpeed" in checkpoint.layout) == (layout in ("DeepSpeed", "any 16 characters"))
+    for part in REQUIRED:
+        assert same(part_of(checkpoint, part), published, part)
+        assert checkpoint.parts[part].dtype == torch.float32
+    assert len(checkpoint.parts["text"].leftovers) == 14 and len(checkpoint.parts["image"].leftovers) == 7
+    assert checkpoint.schedule()[1] == []
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_files(tmp_path: Path, published: dict[str, Tensor], dtype: torch.dtype) -> None:
+    save_file(halved(published, dtype), tmp_path / "half.safetensors")
+    checkpoint = inspect(tmp_path / "half.safetensors")
+    unet = checkpoint.parts["unet"]
+    assert (unet.dtype, unet.bytes) == (dtype, 2 * unet.parameters)
+    assert same(part_of(checkpoint, "projector"), halved(published, dtype), "projector")
+    back = part_of(checkpoint, "first_stage", dtype=torch.float32)
+    assert all(one.dtype == torch.float32 for one in back.parameters())
+    # The tables of a half-precision file have lost digits: those of a float32 one are computed instead.
+    schedule, different = checkpoint.schedule()
+    assert different == [] and torch.equal(schedule.alphas_cumprod, Schedule.compute().alphas_cumprod)
+
+
+def test_what_embeds_time_stays_float32(tmp_path: Path, published: dict[str, Tensor]) -> None:
+    checkpoint = inspect(saved(tmp_path / "a.ckpt", published))
+    ours = part_of(checkpoint, "unet", dtype=torch.bfloat16)
+    theirs = part_of(checkpoint, "unet", dtype=torch.float32)
+    assert isinstance(theirs, UNet)
+    theirs.compute_in(torch.bfloat16)
+    assert {name: one.dtype for name, one in ours.named_parameters()} == {
+        name: one.dtype for name, one in theirs.named_parameters()
+    }
+    assert not ours.training and not any(one.requires_grad for one in ours.parameters())
+    taken = sum(one.numel() * one.element_size() for one in ours.parameters())
+    assert checkpoint.parts["unet"].bytes_in(torch.bfloat16) == taken
+
+
+def test_schedule_of_the_file_counts(tmp_path: Path, published: dict[str, Tensor]) -> None:
+    other = published | {"scale_arr": torch.full((1400,), 0.5)}
+    schedule, different = inspect(saved(tmp_path / "a.ckpt", other)).schedule()
+    assert different == ["scale_arr"] and float(schedule.scale_arr[0]) == 0.5
+
+
+def test_pruned_file_without_towers(tmp_path: Path, published: dict[str, Tensor]) -> None:
+    checkpoint = inspect(saved(tmp_path / "a.ckpt", pruned_of(published)))
+    assert checkpoint.missing == ("text", "image") and checkpoint.layout.startswith("a pruned")
+    assert part_of(checkpoint, "unet") is not None
+    with pytest.raises(MissingError, match="has no OpenCLIP towers") as caught:
+        part_of(checkpoint, "text")
+    assert caught.value.hints == ("animegen weights fetch tooncrafter/open_clip_model.safetensors",)
+
+
+def test_towers_of_another_clip_are_refused(tmp_path: Path, published: dict[str, Tensor]) -> None:
+    narrow = replace(TINY, text=TextConfiguration(width=32, heads=2, layers=3))
+    text = seeded(shapes_of("text", narrow))
+    last = {name.replace("blocks.1.", "blocks.2."): one for name, one in text.items() if ".resblocks.1." in name}
+    image = {name: one for name, one in published.items() if name.startswith("embedder.model.visual.")}
+    towers = open_clip_of(text | last | image)
+    paths = saved(tmp_path / "a.ckpt", pruned_of(published)), saved(tmp_path / "clip.bin", towers)
+    with pytest.raises(InputError, match="do not belong together: the text has text tokens of 32 channels"):
+        inspect(*paths)
+
+
+def test_sketch_encoder(tmp_path: Path, published: dict[str, Tensor]) -> None:
+    sketch = seeded(shapes_of("sketch"))
+    bare = {name.removeprefix("control_model."): one for name, one in sketch.items()}
+    model = saved(tmp_path / "model.ckpt", published)
+    for number, content in enumerate((bare, {"state_dict": bare}, sketch)):
+        alone = saved(tmp_path / f"{number}.ckpt", content)
+        assert inspect(alone, heads={"sketch": 16}).model.sketch == TINY.sketch
+        checkpoint = inspect(model, alone)
+        assert checkpoint.model == TINY, "the width of its heads is the U-Net's"
+        assert same(part_of(checkpoint.require(), "sketch"), sketch, "sketch")
+    with pytest.raises(InputError, match="is a sketch encoder of ToonCrafter, not ToonCrafter's model"):
+        inspect(alone).require()
+    with pytest.raises(InputError, match="is a checkpoint of ToonCrafter, not a sketch encoder"):
+        inspect(model).require("sketch")
+
+
+def test_tensors_for_blocks_are_the_file(tmp_path: Path, published: dict[str, Tensor]) -> None:
+    checkpoint = inspect(saved(tmp_path / "a.ckpt", published))
+    tensors = tensors_of(checkpoint, "unet")
+    assert tensors.keys() == new_part("unet", TINY).state_dict().keys()
+    assert all(torch.equal(one, published[PREFIXES["unet"] + name]) for name, one in tensors.items())
+    half = tensors_of(checkpoint, "unet", dtype=torch.float16)
+    assert {one.dtype for name, one in half.items() if not keeps_float32("unet", name)} == {torch.float16}
+
+
+def test_writing_to_a_part_leaves_the_file(tmp_path: Path, published: dict[str, Tensor]) -> None:
+    path = saved(tmp_path / "a.ckpt", published)
+    before = path.read_bytes()
+    for one in part_of(inspect(path), "projector").parameters():
+        one.add_(1)
+    assert path.read_bytes() == before
+
+
+def test_untrained_parts_are_seeded_and_finite() -> None:
+    for part in PARTS:
+        first, again = (untrained_part(part, TINY, dtype=torch.bfloat16, seed=3) for _ in range(2))
+        other = untrained_part(part, TINY, dtype=torch.bfloat16, seed=4)
+        state = first.state_dict()
+        assert all(torch.equal(one, again.state_dict()[name]) for name, one in state.items())
+        assert any(not torch.equal(one, other.state_dict()[name]) for name, one in state.items())
+        assert {one.dtype for name, one in state.items() if keeps_float32(part, name)} <= {torch.float32}
+        assert all(one.isfinite().all() for one in state.values())
+
+
+def test_untrained_model_draws_finite_frames() -> None:
+    networks: list[Any] = [untrained_part(part, TINY) for part in REQUIRED]
+    parts = Parts(*map(lend, networks), Schedule.compute())  # type: ignore[arg-type]
+    arrays = np.load(GOLDEN)
+    first, last = (torch.from_numpy(arrays[name]) for name in ("img1", "img2"))
+    clip = synthesize(first, last, "", parts, GivenNoise(arrays), Settings(steps=5))
+    assert clip.shape == (16, 3, 64, 64) and bool(clip.isfinite().all())

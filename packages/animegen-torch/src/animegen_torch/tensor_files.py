@@ -165,11 +165,11 @@ class TensorFile:
         result = {}
         for name, one in tensors.items():
             size = one.dtype.itemsize
-            if one.offset % size or not one.span:  # not where its type may lie: rare, and worth a copy
-                flat = torch.frombuffer(
-                    bytearray(window[one.offset - start :][: one.span]) or bytearray(8), dtype=torch.uint8
-                )
-                flat = flat[: one.span].view(one.dtype)
+            if not one.span:
+                flat = torch.empty(0, dtype=one.dtype)
+            elif one.offset % size:  # not where its type may lie, and worth a copy: files of old
+                here = one.offset - start
+                flat = torch.frombuffer(bytearray(window[here : here + one.span]), dtype=one.dtype)
             else:
                 flat = torch.frombuffer(window, dtype=one.dtype, count=one.span // size, offset=one.offset - start)
             result[name] = one.shaped(flat)

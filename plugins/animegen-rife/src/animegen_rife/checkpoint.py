@@ -11,9 +11,9 @@ from torch import Tensor
 from animegen.errors import InputError
 from animegen_rife.architecture import ARCHITECTURES, Architecture, plain_name, recognise
 from animegen_rife.network import IFNet
-from animegen_rife.other_models import name_of_model
 from animegen_torch.checkpoint_files import read_file
 from animegen_torch.checkpoints import State, load_into, names_of, unwrap
+from animegen_torch.known_models import name_of_model
 
 
 def read_network(path: Path, *, asked: str | None, hints: Sequence[str]) -> IFNet:
@@ -80,7 +80,7 @@ def _what_it_holds(state: Mapping[str, Tensor], nearest: Architecture) -> str:
             if names
         ]
         return f"looks like RIFE {_versions(nearest)}, but {' and '.join(told)}"
-    model = name_of_model(state)
+    model = name_of_model({name: tensor.shape for name, tensor in state.items()}, but=("RIFE",))
     if model is not None:
         return f"holds {model}, not RIFE 4.x"
     return f"holds no network of RIFE 4.0 to 4.26, but {names_of(state)}"

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import torch
 
-from animegen.errors import InputError
+from animegen.errors import InputError, MissingError
 from animegen_tooncrafter.checkpoint.configuration import ModelConfiguration, configuration_of
 from animegen_tooncrafter.checkpoint.foreign import wrong_file
-from animegen_tooncrafter.checkpoint.layout import HINTS, Layout, layout_of
+from animegen_tooncrafter.checkpoint.layout import FETCH, HINTS, Layout, layout_of
 from animegen_tooncrafter.checkpoint.parts import OPTIONAL, PARTS, is_leftover, keeps_float32, new_part
 from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_torch.tensor_files import Stored, TensorFile
@@ -84,6 +84,27 @@ class Checkpoint:
     def missing(self) -> tuple[str, ...]:
         """Parts that a clip needs and no file has."""
         return tuple(part for part in PARTS if part not in self.parts and part not in OPTIONAL)
+
+    def require(self, *parts: str) -> Checkpoint:
+        """Itself, with these parts; all that a clip needs where none are named.
+
+        Raises:
+            InputError: The file is for something else.
+            MissingError: A part is in none of the files; the hints hold the command that brings one.
+        """
+        lacking = [part for part in parts or PARTS if part not in self.parts and (parts or part not in OPTIONAL)]
+        if not lacking:
+            return self
+        files, hint = " and ".join(map(str, self.paths)), FETCH["model"]
+        if set(lacking) <= {"text", "image"}:
+            raise MissingError(f"{files} has no OpenCLIP towers: it is {self.layout}.", hint=FETCH["towers"])
+        if lacking == ["sketch"]:
+            hint = FETCH["sketch"]
+        if "unet" in lacking or "sketch" in lacking:
+            wanted = "a sketch encoder" if "sketch" in lacking else "ToonCrafter's model"
+            raise InputError(f"{files} is {self.layout}, not {wanted}.", hint=hint)
+        names = ", ".join(part.replace("_", " ") for part in lacking)
+        raise MissingError(f"{files} lacks {names}: it is {self.layout}.", hint=hint)
 
     def schedule(self) -> tuple[Schedule, list[str]]:
         """The noise schedule, and names of its tables that differ from the computed ones; see `Schedule`."""

@@ -9,9 +9,15 @@ from animegen_tooncrafter.checkpoint.parts import PREFIXES
 from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_torch.tensor_files import Stored, TensorFile
 
+FETCH = {
+    "model": "animegen weights fetch tooncrafter",
+    "towers": "animegen weights fetch tooncrafter/open_clip_model.safetensors",
+    "sketch": "animegen weights fetch tooncrafter/sketch_encoder.ckpt",
+}
 HINTS = ("animegen weights fetch tooncrafter fetches the published file", "animegen weights verify tooncrafter")
 TABLES = frozenset(Schedule.compute().tables)
 """Names of the tables of the noise schedule."""
+SKETCH, OPEN_CLIP = "a sketch encoder of ToonCrafter", "OpenCLIP"
 _DEEPSPEED = 16
 """So many characters stand before each name in what DeepSpeed wrote: ``_forward_module.``."""
 
@@ -26,10 +32,12 @@ class Layout:
         parts: Tensors by part, under the names of our networks, leftovers included.
         tables: Tables of the noise schedule.
         others: Names of tensors that belong to no part.
+        state: All tensors under the names they have in the file, once wrappings are off.
     """
 
     file: TensorFile
     kind: str
+    state: Mapping[str, Stored]
     parts: Mapping[str, Mapping[str, Stored]] = field(default_factory=dict)
     tables: Mapping[str, Stored] = field(default_factory=dict)
     others: tuple[str, ...] = ()
@@ -39,9 +47,9 @@ def layout_of(file: TensorFile) -> Layout:
     """Sort the tensors of a file; one that holds nothing of ToonCrafter has no parts."""
     state, deepspeed = _state(file)
     if "input_hint_block.0.weight" in state:
-        return Layout(file, "a sketch encoder", {"sketch": state})
+        return Layout(file, SKETCH, state, {"sketch": state})
     if "visual.conv1.weight" in state:
-        return Layout(file, "an OpenCLIP model", _open_clip(state))
+        return Layout(file, OPEN_CLIP, state, _open_clip(state))
     parts: dict[str, dict[str, Stored]] = {}
     tables: dict[str, Stored] = {}
     others: list[str] = []
@@ -57,7 +65,7 @@ def layout_of(file: TensorFile) -> Layout:
     kind = (
         ("a pruned " if pruned else "a ") + ("DeepSpeed checkpoint" if deepspeed else "checkpoint") + " of ToonCrafter"
     )
-    return Layout(file, kind, parts, tables, tuple(others))
+    return Layout(file, kind, state, parts, tables, tuple(others))
 
 
 def _state(file: TensorFile) -> tuple[dict[str, Stored], bool]:
