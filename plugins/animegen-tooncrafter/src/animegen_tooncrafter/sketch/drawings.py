@@ -22,6 +22,7 @@ SPECK = 3
 THICK = 9
 """Ink wider than this is a fill, and only its outline is a line."""
 _LOOK = 512  # longer side at which a picture is judged
+_FILL = 0.25  # shadows on paper are less dark
 
 
 def is_drawing(picture: Image) -> bool:
@@ -74,13 +75,34 @@ def ink(picture: Image) -> Plane:
 
 
 def _paper(levels: Plane) -> Plane:
-    """The paper under the lines, (H, W, 3): the brightest near by, of a small copy, without grain."""
+    """The paper under the lines, (H, W, 3): the brightest near by, of a small copy, without grain.
+
+    Where that is far darker than the paper elsewhere lets expect, there is a fill.
+    """
     height, width = levels.shape[:2]
     scale = min(1.0, 128 / max(height, width))
-    small = cv2.resize(levels, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=3)
+    small = cv2.resize(
+        levels, (max(1, round(width * scale)), max(1, round(height * scale))), interpolation=cv2.INTER_AREA
+    )
     bright = cv2.morphologyEx(small, cv2.MORPH_CLOSE, _disc(13), borderType=cv2.BORDER_REPLICATE)
+    expected = _slope(bright)
+    bright = np.where((bright < expected - _FILL).any(axis=2, keepdims=True), expected, bright)
     smooth = cv2.GaussianBlur(bright, (0, 0), 5, borderType=cv2.BORDER_REPLICATE)
     return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR))
+
+
+def _slope(bright: Plane) -> Plane:
+    """What light falling on even paper gives: the plane through the brighter half of (h, w, 3), by least squares."""
+    height, width = bright.shape[:2]
+    ys, xs = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].reshape(2, -1)
+    terms = np.stack([np.ones_like(xs), xs, ys], axis=1)
+    values = bright.reshape(-1, 3)
+    kept = np.ones(len(values), bool)
+    for _ in range(4):
+        fit = np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
+        above = (values - terms @ fit).mean(axis=1)
+        kept = above >= np.median(above[kept]) - _FILL / 3
+    return np.clip(terms @ fit, 0, 1).reshape(bright.shape).astype(np.float32)
 
 
 def _on_black(picture: Image) -> bool:

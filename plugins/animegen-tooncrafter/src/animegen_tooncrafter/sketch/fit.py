@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from animegen._cv2 import cv2
+from animegen.builtin.descreen import Descreen
+from animegen.builtin.plugin import DescreenOptions
 from animegen.errors import InputError
 from animegen.media import Box
 from animegen.pictures.sizing import plan_fit
-from animegen.stages import Needs
+from animegen.stages import Context, Needs
 from animegen_tooncrafter.sketch.drawings import is_drawing, lines_of_drawing
 from animegen_tooncrafter.sketch.lines import lines_of_clip
 
@@ -53,7 +55,7 @@ def hints(
     if kind == "lines":
         found = [lines_of_drawing(drawings[frame], size) for frame in frames]
     else:
-        found = lines_of_clip([_resized(drawings[frame], size) for frame in frames], numbers=frames)
+        found = lines_of_clip([_resized(without_tone(drawings[frame]), size) for frame in frames], numbers=frames)
     if empty := [str(frame) for frame, lines in zip(frames, found, strict=True) if lines.max() < 0.5]:
         warn(f"The drawing for frame {', '.join(empty)} has no lines; it steers towards an empty picture.")
     placed = {}
@@ -61,6 +63,13 @@ def hints(
         placed[frame] = np.zeros((height, width), np.float32)
         placed[frame][box.y0 : box.y1, box.x0 : box.x1] = lines
     return placed
+
+
+def without_tone(picture: Image) -> Image:
+    """`picture` with flat grey for printed screentone, whose rows of dots would be lines; itself where it has none."""
+    # Before any resizing, which makes moiré of it. The stage asks nothing of its context.
+    cleaned: Image = Descreen(DescreenOptions(), cast("Context", None))(picture)
+    return cleaned
 
 
 def _check_aspect(keyframe: Image, box: Box, size: tuple[int, int], warn: Callable[[str], None]) -> None:
