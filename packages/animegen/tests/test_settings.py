@@ -106,7 +106,11 @@ WRONG = {
     "fps text": ({"run": {"fps": "24/0"}}, "run.fps is '24/0'", ""),
     "no interpolator": ({"run": {"interpolator": "none"}}, "needs an interpolator", "--interpolator flow"),
     "fixed upsampler": ({"run": {"upsampler": "sixteen"}}, "always makes 16 frames, so it cannot upsample", ""),
-    "fixed count": ({"run": {"interpolator": "sixteen"}}, "always makes 16 frames; run.frames is 5", "--upsampler"),
+    "fixed count": (
+        {"run": {"interpolator": "sixteen", "frames": 5}},
+        "always makes 16 frames; run.frames is 5",
+        "--upsampler",
+    ),
 }
 
 
@@ -119,7 +123,26 @@ def test_wrong_settings_say_where_and_what(registry, case):
 
 
 def test_a_stage_may_accept_other_counts(registry):
-    assert settle(registry, ConfigLayer("x", {"run": {"interpolator": "supple"}})).run.values.frames == 5
+    asked = {"run": {"interpolator": "supple", "frames": 5}}
+    assert settle(registry, ConfigLayer("x", asked)).run.values.frames == 5
+
+
+def test_a_recipe_does_not_time_an_interpolator_that_it_does_not_name(registry):
+    """The count of frames that suits its own, at any time, is no reason to force it on one made for sixteen."""
+    timed = ConfigLayer("recipe timed", {"run": {"frames": 9, "fps": "12"}})
+    for name, frames, fps in (("sixteen", None, "8"), ("supple", None, "8"), ("anytime", 9, "12")):
+        run = settle(registry, timed, ConfigLayer("x", {"run": {"interpolator": name}})).run
+        assert (run.values.frames, run.values.fps) == (frames, fps)
+    assert run.sources["fps"] == "recipe timed"
+    mine = ConfigLayer("animegen.toml", {"run": {"frames": 7}})
+    run = settle(registry, timed, mine, ConfigLayer("x", {"run": {"interpolator": "supple"}})).run
+    assert (run.values.frames, run.sources["frames"], run.sources["fps"]) == (7, "animegen.toml", "default")
+
+
+def test_untrained_must_have_an_effect(registry):
+    with pytest.raises(UsageError, match="run.untrained .from x. has no effect: none of") as caught:
+        settle(registry, ConfigLayer("x", {"run": {"untrained": True}}))
+    assert "no stage that is installed here can" in caught.value.hints[0]
 
 
 @pytest.mark.parametrize("text", ["interpolator.x", "strength=1", "=", ".a=1", "a.=1"])

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from animegen.contract.kinds import picture
+from animegen.contract.pictures import picture
 from animegen.media import Panel, PanelPair
 
 if TYPE_CHECKING:

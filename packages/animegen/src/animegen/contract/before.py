@@ -40,7 +40,7 @@ def check_plan(probe: Probe, options: Any, context: StageContext) -> None:
                 said = plan(options, context, size=size, frames=count)
             except ResourceError as error:
                 text = (
-                    f"its plan stops with {error.message!r}; it should say need and have and leave judging to the run."
+                    f"its plan stops with {error.message!r}; it should say need and have, and leave the run to judge."
                 )
                 raise Broken(text) from None
             if wrong := plan_problem(said):
@@ -48,7 +48,7 @@ def check_plan(probe: Probe, options: Any, context: StageContext) -> None:
             needed.append(sum(demand.need for demand in said.demands))
         if needed[1] < needed[0]:
             raise Surprising(
-                f"its plan needs {needed[1]} bytes for pictures 16 times as large as those of {needed[0]}."
+                f"its plan needs {needed[1]} bytes for pictures 16 times as large as with {needed[0]}."
             )
 
 

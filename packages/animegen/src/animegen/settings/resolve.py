@@ -151,7 +151,7 @@ def resolve_settings(registry: Registry, layers: Sequence[ConfigLayer]) -> Setti
     notes: list[str] = []
     run = _settle_detector(registry, run, notes)
     choices = {role: choose(registry, role, getattr(run.values, role), run.sources[role], layers) for role in ROLES}
-    settings = Settings(run, choices, tuple(notes))
+    settings = Settings(_settle_timing(run, choices["interpolator"]), choices, tuple(notes))
     _check_choices(settings)
     _check_untrained(settings, registry)
     return settings
@@ -165,6 +165,20 @@ def _settle_detector(registry: Registry, run: Resolved[RunOptions], notes: list[
     if not finders and run.values.inpainter != "none":
         notes.append("no balloon detector is installed, so balloons stay: pip install animegen-manga")
     return replace(run, values=replace(run.values, detector=name))
+
+
+def _settle_timing(run: Resolved[RunOptions], interpolator: Sequence[Choice]) -> Resolved[RunOptions]:
+    """A recipe times its own interpolator; another one, made for a count of frames, makes that many at our own rate."""
+    source = run.sources["interpolator"]
+    if not interpolator or _spec(interpolator[0]).frames is None:
+        return run
+    ours = RunOptions()
+    for name in ("frames", "fps"):
+        told = run.sources[name]
+        if told.startswith("recipe ") and told != source:
+            values = replace(run.values, **{name: getattr(ours, name)})
+            run = replace(run, values=values, sources={**run.sources, name: "default"})
+    return run
 
 
 def choose(
