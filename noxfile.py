@@ -51,7 +51,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def torch_tests(session: nox.Session) -> None:
     """The tests of what torch plugins share."""
-    install(session, *editable(CORE[0], KIT, TORCH), *TOOLS)
+    install(session, *editable(CORE[0], KIT, f"{TORCH}[train]"), *TOOLS)
     session.run("pytest", TORCH, *session.posargs)
 
 

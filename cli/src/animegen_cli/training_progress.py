@@ -49,8 +49,3 @@ class TrainingProgress:
         """Leave a clean line behind."""
         if self._style == "bar":
             in_place("")
-
-
-def progress_for(console: Console) -> TrainingProgress:
-    """What tells the steps on a console."""
-    return TrainingProgress(console)

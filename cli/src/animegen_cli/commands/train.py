@@ -80,14 +80,14 @@ def train(
     from animegen_cli.environment import installed
     from animegen_cli.reporters import reporter_for
     from animegen_cli.results import say_plan
-    from animegen_cli.training_progress import progress_for
+    from animegen_cli.training_progress import TrainingProgress
 
     registry, typed = installed(), command_line_layer(values, TrainOptions, TABLE)
     settings = resolve_training(registry, name, usual_layers(registry, typed.tables, source=SOURCE))
     _refuse_idle(typed, settings)
     _quiet_beside(console)
     reporter = reporter_for(console)
-    progress = progress_for(console)
+    progress = TrainingProgress(console)
     try:
         training = Training(settings, material, out, resume=resume, force=force, reporter=reporter)
         plan = training.plan()

@@ -19,6 +19,7 @@ from typing import Any
 
 from animegen.atomic import write_bytes
 from animegen.errors import AnimeGenError, InputError, InterruptedRun, ResourceError, UsageError
+from animegen.memory import in_words
 from animegen.pipeline.progress import Reporter
 from animegen.pipeline.session import StageContext, blame, check_files
 from animegen.registry import check_libraries, import_target
@@ -103,8 +104,8 @@ class Training:
         told.append(("steps", f"{train.steps:,}{done}; seed {train.seed}; {train.device}, {train.dtype}"))
         for demand in plan.demands:
             what = f" ({demand.what})" if demand.what else ""
-            have = f", have {demand.have / 2**30:.1f} GiB" if demand.have is not None else ""
-            told.append(("need", f"{demand.need / 2**30:.1f} GiB on {demand.device}{what}{have}"))
+            free = f" ({in_words(demand.have)} free)" if demand.have is not None else ""
+            told.append(("need", f"{in_words(demand.need)} on {demand.device}{what}{free}"))
         return told + [("note", text) for text in (*plan.warnings, *self._context.warnings)]
 
     def check(self) -> None:
@@ -113,8 +114,8 @@ class Training:
         for demand in plan.demands:
             if demand.have is not None and demand.need > demand.have:
                 raise ResourceError(
-                    f"{self.settings.trainer.name} needs {demand.need / 2**30:.1f} GiB on {demand.device} to train; "
-                    f"{demand.have / 2**30:.1f} GiB are free.",
+                    f"{self.settings.trainer.name} needs {in_words(demand.need)} on {demand.device} to train; "
+                    f"{in_words(demand.have)} are free.",
                     hint=plan.hint or (),
                 )
 
