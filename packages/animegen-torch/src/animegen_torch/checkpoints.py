@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from animegen.errors import InputError, StageError
 from animegen_torch.checkpoint_files import read_file
+from animegen_torch.stored import Stored
 
 T = TypeVar("T")
 State = dict[str, Tensor]
@@ -196,7 +197,7 @@ def contents_of(content: Any) -> str:
     if isinstance(content, Mapping):
         entries = [f"{name} ({type(value).__name__})" for name, value in content.items()]
         return f"a dict of {_few(entries)}" if entries else "an empty dict"
-    if isinstance(content, Tensor):
+    if isinstance(content, (Tensor, Stored)):
         return f"one tensor of shape {_shape(content.shape)}"
     return f"a {type(content).__name__}"
 

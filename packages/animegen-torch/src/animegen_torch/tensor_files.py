@@ -1,4 +1,4 @@
-"""Which tensors a file of parameters holds and where in it their bytes lie, without reading those bytes.
+"""Tensors out of a file of parameters, of which nothing is read but what is asked for.
 
 A file of ten gigabytes is looked into in milliseconds, and one network of several in it is read alone: mapped, so that
 nothing is copied, or tensor by tensor straight into another type or onto another device.
@@ -6,15 +6,9 @@ nothing is copied, or tensor by tensor straight into another type or onto anothe
 
 from __future__ import annotations
 
-import json
-import math
 import mmap
-import pickle
-import struct
-import zipfile
-from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,77 +16,9 @@ import torch
 from torch import Tensor
 
 from animegen.errors import InputError
-from animegen_torch.checkpoint_files import FETCH, damaged, file_format, python_objects, refused
+from animegen_torch.checkpoint_files import FETCH, file_format
 from animegen_torch.checkpoints import NESTED, contents_of, find_tensors
-
-_SAFETENSORS = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "F8_E4M3": torch.float8_e4m3fn,
-    "F8_E5M2": torch.float8_e5m2,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-}
-SAFETENSORS_NAMES = {dtype: name for name, dtype in _SAFETENSORS.items()}
-_STORAGES = {
-    "DoubleStorage": torch.float64,
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-    "UntypedStorage": torch.uint8,
-}
-_MARK = 0x1950A86A20F9469CFC6C
-"""The first of the pickles that torch.save wrote before 1.6."""
-
-
-@dataclass(frozen=True)
-class Stored:
-    """A tensor in a file.
-
-    Attributes:
-        dtype, shape: Its type and sizes.
-        offset: Of its first byte in the file.
-        stride: As torch has it, in elements; None for one that lies row by row.
-    """
-
-    dtype: torch.dtype
-    shape: tuple[int, ...]
-    offset: int
-    stride: tuple[int, ...] | None = None
-
-    @property
-    def elements(self) -> int:
-        """Numbers it has."""
-        return math.prod(self.shape)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes it takes once read."""
-        return self.elements * self.dtype.itemsize
-
-    @property
-    def span(self) -> int:
-        """Bytes of the file from its first to its last."""
-        if self.stride is None or not self.elements:
-            return self.bytes
-        last = sum((size - 1) * step for size, step in zip(self.shape, self.stride, strict=True))
-        return (last + 1) * self.dtype.itemsize
-
-    def shaped(self, flat: Tensor) -> Tensor:
-        """The tensor, from its `span` as a row of elements."""
-        return flat.view(self.shape) if self.stride is None else flat.as_strided(self.shape, self.stride)
+from animegen_torch.stored import Stored, contents
 
 
 @dataclass(frozen=True)
@@ -103,11 +29,13 @@ class TensorFile:
         path: The file.
         content: What it holds: by name and possibly nested, `Stored` where tensors are.
         metadata: Texts by name that stand beside the tensors in a safetensors file.
+        stamp: Its size and time of change when it was looked into.
     """
 
     path: Path
     content: Any
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    stamp: tuple[int, int] = (0, 0)
 
     @classmethod
     def open(cls, path: Path, *, hints: Sequence[str] = FETCH) -> TensorFile:
@@ -117,23 +45,8 @@ class TensorFile:
             InputError: As `checkpoint_files.read_file` does.
         """
         kind = file_format(path, hints=hints)
-        try:
-            if kind == "safetensors":
-                return _safetensors(path)
-            return cls(path, _zip(path) if kind == "zip" else _legacy(path), {})
-        except _ForbiddenError as error:
-            raise refused(path, python_objects(path, kind) or [str(error)]) from None
-        except (
-            pickle.UnpicklingError,
-            EOFError,
-            ValueError,
-            KeyError,
-            IndexError,
-            TypeError,
-            AttributeError,
-            struct.error,
-        ) as error:
-            raise damaged(path, error, hints) from error
+        stamp = _stamp(path)
+        return cls(path, *contents(path, kind, hints=hints), stamp)
 
     def state(self, nested: Sequence[str] = NESTED) -> dict[str, Stored]:
         """The tensors by name, whatever they are wrapped in; see `checkpoints.unwrap`.
@@ -153,13 +66,19 @@ class TensorFile:
         """Tensors whose memory is the file itself: read when used, given up when memory is short.
 
         Writing to one changes memory, never the file. The file must stay as it is for as long as they are used.
+
+        Raises:
+            InputError: It has changed since it was looked into, or ends before a tensor does.
         """
+        self._check_unchanged()
         full = {name: one for name, one in tensors.items() if one.span}
         if not full:
             return {name: torch.empty(one.shape, dtype=one.dtype) for name, one in tensors.items()}
         start = min(one.offset for one in full.values())
         start -= start % mmap.ALLOCATIONGRANULARITY
         end = max(one.offset + one.span for one in full.values())
+        if end > self.stamp[0]:
+            raise self._cut_off()
         with self.path.open("rb") as file:
             window = mmap.mmap(file.fileno(), end - start, access=mmap.ACCESS_COPY, offset=start)
         result = {}
@@ -192,8 +111,9 @@ class TensorFile:
             each: Called with each tensor when it has arrived; what it gives is kept.
 
         Raises:
-            InputError: The file ends before a tensor does, or numbers do not fit the type.
+            InputError: The file has changed or ends before a tensor does, or numbers do not fit the type.
         """
+        self._check_unchanged()
         result = {}
         with self.path.open("rb", buffering=0) as file:
             for name, one in tensors.items():
@@ -209,6 +129,13 @@ class TensorFile:
                 result[name] = made if each is None else each(name, made)
         return result
 
+    def _check_unchanged(self) -> None:
+        if _stamp(self.path) != self.stamp:
+            raise InputError(f"{self.path} has changed since it was looked into.", hint="start again")
+
+    def _cut_off(self) -> InputError:
+        return InputError(f"{self.path} is cut off: it ends within a tensor.", hint=FETCH)
+
     def _read(self, file: IO[bytes], one: Stored) -> Tensor:
         buffer = torch.empty(one.span, dtype=torch.uint8)
         file.seek(one.offset)
@@ -216,150 +143,15 @@ class TensorFile:
         while done < one.span:
             count = file.readinto(view[done:])  # type: ignore[attr-defined]
             if not count:
-                raise InputError(f"{self.path} is cut off: it ends within a tensor.", hint=FETCH)
+                raise self._cut_off()
             done += count
         made = one.shaped(buffer.view(one.dtype))
         return made if one.stride is None else made.contiguous()
 
 
-class _ForbiddenError(Exception):
-    """A pickle names something that is no tensor, number, text or container."""
-
-
-def _safetensors(path: Path) -> TensorFile:
-    with path.open("rb") as file:
-        length = struct.unpack("<Q", file.read(8))[0]
-        table = json.loads(file.read(length))
-    metadata = {str(name): str(value) for name, value in table.pop("__metadata__", {}).items()}
-    content = {}
-    for name, entry in table.items():
-        if entry["dtype"] not in _SAFETENSORS:
-            raise ValueError(f"{name} is of the type {entry['dtype']}, which is not known")
-        start, end = entry["data_offsets"]
-        one = Stored(_SAFETENSORS[entry["dtype"]], tuple(entry["shape"]), 8 + length + start)
-        if one.bytes != end - start:
-            raise ValueError(f"{name} has {end - start} bytes, not {one.bytes}")
-        content[name] = one
-    return TensorFile(path, content, metadata)
-
-
-def _zip(path: Path) -> Any:
-    with zipfile.ZipFile(path) as archive, path.open("rb") as file:
-        pickled = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
-        folder = pickled.removesuffix("data.pkl")
-        if f"{folder}byteorder" in archive.namelist() and archive.read(f"{folder}byteorder") != b"little":
-            raise ValueError("its numbers have their bytes in the other order")
-
-        def offset(key: str) -> int:
-            entry = archive.getinfo(f"{folder}data/{key}")
-            if entry.compress_type != zipfile.ZIP_STORED:
-                raise ValueError("its tensors are compressed")
-            file.seek(entry.header_offset + 26)
-            name, extra = struct.unpack("<HH", file.read(4))
-            return int(entry.header_offset + 30 + name + extra)
-
-        with archive.open(pickled) as stream:
-            return _Reader(stream, offset).load()
-
-
-def _legacy(path: Path) -> Any:
-    with path.open("rb") as file:
-        if _Reader(file, lambda key: 0).load() != _MARK:
-            raise InputError(f"{path} is a pickle, but torch.save did not write it.", hint=FETCH)
-        for _ in ("the version", "the machine"):
-            _Reader(file, lambda key: 0).load()
-        # Where a storage lies is known only behind the content, which is therefore gone through twice.
-        start = file.tell()
-        first = _Reader(file, lambda key: 0)
-        first.load()
-        keys = _Reader(file, lambda key: 0).load()
-        offsets = {}
-        for key in keys:
-            count = struct.unpack("<q", file.read(8))[0]
-            offsets[str(key)] = file.tell()
-            file.seek(count * first.storages[str(key)].itemsize, 1)
-        file.seek(start)
-        return _Reader(file, offsets.__getitem__).load()
-
-
-@dataclass(frozen=True)
-class _Storage:
-    dtype: torch.dtype
-    offset: int
-
-
-class _Reader(pickle.Unpickler):
-    """Puts `Stored` where tensors are; knows the few names that a file of tensors needs, and refuses all others."""
-
-    def __init__(self, stream: IO[bytes], offset: Callable[[str], int]) -> None:
-        super().__init__(stream)
-        self._offset = offset
-        self.storages: dict[str, torch.dtype] = {}
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module in ("torch", "torch.storage") and name in _STORAGES:
-            return _STORAGES[name]
-        if module == "torch" and isinstance(found := getattr(torch, name, None), torch.dtype):
-            return found
-        if (module, name) not in _KNOWN:
-            raise _ForbiddenError(f"{module}.{name}")
-        return _KNOWN[module, name]
-
-    def persistent_load(self, saved: Any) -> _Storage:
-        kind, dtype, key = saved[:3]
-        if kind != "storage" or not isinstance(dtype, torch.dtype):
-            raise ValueError(f"it refers to a {kind}")
-        if len(saved) > 5 and saved[5] is not None:
-            raise ValueError("it holds a view of a storage, as nothing has written for years")
-        self.storages[str(key)] = dtype
-        return _Storage(dtype, self._offset(str(key)))
-
-
-def _tensor(storage: _Storage, offset: int, size: Sequence[int], stride: Sequence[int], *_: Any) -> Stored:
-    shape, steps = tuple(map(int, size)), tuple(map(int, stride))
-    return _placed(storage, storage.dtype, offset, shape, steps)
-
-
-def _typed_tensor(
-    storage: _Storage,
-    offset: int,
-    size: Sequence[int],
-    stride: Sequence[int],
-    grad: bool,
-    hooks: Any,
-    dtype: torch.dtype,
-    *_: Any,
-) -> Stored:
-    return _placed(storage, dtype, offset, tuple(map(int, size)), tuple(map(int, stride)))
-
-
-def _placed(
-    storage: _Storage, dtype: torch.dtype, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]
-) -> Stored:
-    rows: list[int] = []
-    step = 1
-    for size in reversed(shape):
-        rows.insert(0, step)
-        step *= size
-    # A side of length one has any stride.
-    plain = all(size == 1 or own == row for size, own, row in zip(shape, stride, rows, strict=True))
-    return Stored(dtype, shape, storage.offset + int(offset) * dtype.itemsize, None if plain else stride)
-
-
-_KNOWN: dict[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): OrderedDict,
-    ("collections", "defaultdict"): defaultdict,
-    ("builtins", "dict"): dict,
-    ("builtins", "int"): int,
-    ("builtins", "set"): set,
-    ("__builtin__", "set"): set,
-    ("builtins", "bytearray"): bytearray,
-    ("torch", "Size"): lambda sizes=(): tuple(sizes),
-    ("torch", "device"): lambda *given: str(given[0]) if given else "",
-    ("torch._utils", "_rebuild_tensor_v2"): _tensor,
-    ("torch._utils", "_rebuild_tensor_v3"): _typed_tensor,
-    ("torch._utils", "_rebuild_parameter"): lambda data, *_: data,
-    ("torch._utils", "_rebuild_parameter_with_state"): lambda data, *_: data,
-    ("torch.nn.parameter", "Parameter"): lambda data, *_: data,
-}
-"""All that a pickle may name, and what it gets: nothing here does anything."""
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read any more: {error.strerror}.") from None
+    return status.st_size, status.st_mtime_ns

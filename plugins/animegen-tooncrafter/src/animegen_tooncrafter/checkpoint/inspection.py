@@ -15,7 +15,8 @@ from animegen_tooncrafter.checkpoint.foreign import wrong_file
 from animegen_tooncrafter.checkpoint.layout import FETCH, HINTS, Layout, layout_of
 from animegen_tooncrafter.checkpoint.parts import OPTIONAL, PARTS, is_leftover, keeps_float32, new_part
 from animegen_tooncrafter.diffusion.schedule import Schedule
-from animegen_torch.tensor_files import Stored, TensorFile
+from animegen_torch.stored import Stored
+from animegen_torch.tensor_files import TensorFile
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from animegen_tooncrafter.checkpoint.parts import PREFIXES
 from animegen_tooncrafter.diffusion.schedule import Schedule
-from animegen_torch.tensor_files import Stored, TensorFile
+from animegen_torch.stored import Stored
+from animegen_torch.tensor_files import TensorFile
 
 FETCH = {
     "model": "animegen weights fetch tooncrafter",
