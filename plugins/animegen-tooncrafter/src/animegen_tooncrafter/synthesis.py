@@ -12,19 +12,19 @@ Parts are borrowed for as long as they run, so that whoever places them can brin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from animegen.errors import UsageError
 from animegen_tooncrafter.conditioning.image import ImageTower
 from animegen_tooncrafter.conditioning.text import TextTower
 from animegen_tooncrafter.diffusion.ddim import DDIM
-from animegen_tooncrafter.diffusion.denoiser import Denoiser
+from animegen_tooncrafter.diffusion.denoiser import Denoiser, Predictor
 from animegen_tooncrafter.diffusion.guidance import CONDITIONAL, IMAGE_ONLY, UNCONDITIONAL, Guidance
 from animegen_tooncrafter.diffusion.noise import NoiseSource
 from animegen_tooncrafter.diffusion.resampler import Resampler
@@ -34,6 +34,7 @@ from animegen_tooncrafter.diffusion.sketch_encoder import SketchGuide
 from animegen_tooncrafter.diffusion.unet import UNet
 from animegen_tooncrafter.first_stage.autoencoder import EncodedKeyframes, FirstStage
 from animegen_tooncrafter.first_stage.sweeps import WHOLE, Chunking
+from animegen_tooncrafter.placement.parallel import Careful, Parallel
 
 T = TypeVar("T")
 Lend = Callable[[], AbstractContextManager[T]]
@@ -52,7 +53,11 @@ def lend(part: T) -> Lend[T]:
 
 @dataclass(frozen=True)
 class Parts:
-    """The networks of a model, and its schedule."""
+    """The networks of a model, and its schedule.
+
+    Attributes:
+        twin: A second U-Net, on another device, which makes all predictions but the conditional one at the same time.
+    """
 
     text: Lend[TextTower]
     image: Lend[ImageTower]
@@ -60,6 +65,7 @@ class Parts:
     unet: Lend[UNet]
     first_stage: Lend[FirstStage]
     schedule: Schedule
+    twin: Lend[UNet] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +137,7 @@ def synthesize(
         settings: The published ones, where none are given.
         clip_image: What the image tower sees, (3, any height, any width) in [-1, 1], where that is not `first`: the
             published web page shows it the picture before it is cut.
-        sketch: Sketches that steer the clip, with their encoder, or lent for as long as the clip is sampled.
+        sketch: Sketches that steer the clip.
         on_step: Called after each step of the sampler.
 
     Returns:
@@ -147,7 +153,6 @@ def synthesize(
     return decode(latents, conditions, parts, settings)
 
 
-@torch.no_grad()
 def condition(
     first: Tensor,
     last: Tensor,
@@ -160,28 +165,40 @@ def condition(
 ) -> Conditions:
     """The first third of `synthesize`: all but the U-Net and the decoder."""
     check_keyframes(first, last, settings)
+    tokens = read(first if clip_image is None else clip_image, prompt, parts, settings)
+    return Conditions(tokens, encode(first, last, parts, noise, settings))
+
+
+@torch.no_grad()
+def read(shown: Tensor, prompt: str, parts: Parts, settings: Settings) -> dict[str, Tensor]:
+    """The context of each branch of guidance, (1, 77 + 256, width), on the processor; see `condition`."""
     branches = settings.guidance.branches(settings.guidance.interval[0])
     # What each branch reads, and whether it sees the picture or mid grey in its place.
     prompts = {CONDITIONAL: prompt, UNCONDITIONAL: settings.negative_prompt, IMAGE_ONLY: settings.negative_prompt}
     words = sorted({prompts[branch] for branch in branches})
     with parts.text() as text:
         texts = dict(zip(words, text(words).cpu().split(1), strict=True))
-    shown = first if clip_image is None else clip_image
     pictures = [shown, torch.zeros_like(shown)][: 2 if UNCONDITIONAL in branches else 1]
     with parts.image() as image:
         patches = image(torch.stack(pictures)).cpu()
     with parts.projector() as projector:
         images = projector(patches.to(projector.latents.device)).cpu()
-    tokens = {
-        branch: torch.cat((texts[prompts[branch]], images[-1:] if branch == UNCONDITIONAL else images[:1]), 1)
+    return {
+        branch: torch.cat(
+            (texts[prompts[branch]].to(images), images[-1:] if branch == UNCONDITIONAL else images[:1]), 1
+        )
         for branch in branches
     }
+
+
+@torch.no_grad()
+def encode(first: Tensor, last: Tensor, parts: Parts, noise: NoiseSource, settings: Settings) -> EncodedKeyframes:
+    """Latents and features of both keyframes, on the processor: nobody needs the features until the clip is sampled."""
     height, width = first.shape[-2:]
     with parts.first_stage() as first_stage:
         shape = (settings.frames, first_stage.configuration.embed_dim, *first_stage.latent_size(height, width))
         encoded = first_stage.encode_keyframes(first, last, noise.posterior(shape))
-    # Nobody needs the features until the end: they leave the device while the clip is sampled.
-    return Conditions(tokens, encoded.to(torch.device("cpu")))
+    return encoded.to(torch.device("cpu"))
 
 
 def denoise(
@@ -191,24 +208,49 @@ def denoise(
     settings: Settings,
     *,
     sketch: SketchGuide | Lend[SketchGuide] | None = None,
+    twin_sketch: Lend[SketchGuide] | None = None,
     on_step: Callable[[Step], None] | None = None,
+    on_less: Callable[[str], None] | None = None,
 ) -> Tensor:
-    """The second third: the latent of the clip, (1, 4, T, h, w) float32 on the U-Net's device."""
+    """The second third: the latent of the clip, (1, 4, T, h, w) float32 on the U-Net's device.
+
+    Args:
+        twin_sketch: The same sketches on the device of the twin.
+        on_less: Called with a sentence where branches are run apart from then on, for want of memory.
+    """
     tables = DDIM.of(parts.schedule, settings.steps, settings.spacing, settings.eta)
     concatenated = conditions.concatenated(settings.frames)
-    sketched = sketch if callable(sketch) else lend(sketch)
-    with parts.unet() as unet, sketched() as guide:
-        device = next(unet.parameters()).device
-        predict = Denoiser(
-            unet,
-            {branch: tokens.to(device) for branch, tokens in conditions.tokens.items()},
-            concatenated.to(device),
-            settings.fps,
-            together=settings.together,
-            sketch=guide,
+    branches = tuple(conditions.tokens)
+    halves = [branches] if parts.twin is None else [(CONDITIONAL,), tuple(set(branches) - {CONDITIONAL})]
+    with ExitStack() as stack:
+
+        def denoiser(lent: Lend[UNet], names: Sequence[str], sketch: Lend[SketchGuide] | None) -> Careful:
+            unet = stack.enter_context(lent())
+            device = device_of(unet)
+            made = Denoiser(
+                unet,
+                {name: conditions.tokens[name].to(device) for name in names},
+                concatenated.to(device),
+                settings.fps,
+                together=settings.together,
+                sketch=None if sketch is None else stack.enter_context(sketch()),
+            )
+            return Careful(made, on_less)
+
+        first = denoiser(parts.unet, halves[0], lend(sketch) if isinstance(sketch, SketchGuide) else sketch)
+        predict: Predictor = first
+        if parts.twin is not None and len(halves) > 1 and halves[1]:
+            predict = stack.enter_context(Parallel(first, denoiser(parts.twin, halves[1], twin_sketch)))
+        return sample(
+            predict,
+            tuple(concatenated.shape),
+            parts.schedule,
+            tables,
+            noise,
+            settings.guidance,
+            device=first.device,
+            on_step=on_step,
         )
-        shape = tuple(concatenated.shape)
-        return sample(predict, shape, parts.schedule, tables, noise, settings.guidance, on_step=on_step)
 
 
 def decode(latents: Tensor, conditions: Conditions, parts: Parts, settings: Settings) -> Tensor:
@@ -227,13 +269,33 @@ def check_keyframes(first: Tensor, last: Tensor, settings: Settings) -> None:
     """
     if first.shape != last.shape:
         raise UsageError(f"The keyframes are {_size(first)} and {_size(last)}.", hint="both need one size")
-    if any(side % MULTIPLE for side in first.shape[-2:]):
+    check_size(first.shape[-2], first.shape[-1], settings.frames)
+
+
+def check_size(height: int, width: int, frames: int) -> None:
+    """Whether a clip of this size can be drawn.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    if height % MULTIPLE or width % MULTIPLE or not height or not width:
         raise UsageError(
-            f"ToonCrafter cannot draw {_size(first)}.",
+            f"ToonCrafter cannot draw {width}×{height}.",
             hint=f"use sides that are multiples of {MULTIPLE}; 512×320 is best",
         )
-    if settings.frames < 2:
-        raise UsageError(f"ToonCrafter cannot draw {settings.frames} frames.", hint=f"use 2 or more; {FRAMES} is best")
+    if frames < 2:
+        raise UsageError(f"ToonCrafter cannot draw {frames} frames.", hint=f"use 2 or more; {FRAMES} is best")
+
+
+def device_of(network: nn.Module) -> torch.device:
+    """Where a network computes, also where its weights are brought layer by layer (and lie on no device meanwhile)."""
+    for module in network.modules():
+        for one in module.parameters(recurse=False):
+            if not one.is_meta:
+                return one.device
+            if hook := getattr(module, "_hf_hook", None):
+                return torch.device(hook.execution_device)
+    return torch.device("cpu")
 
 
 def _size(picture: Tensor) -> str:
