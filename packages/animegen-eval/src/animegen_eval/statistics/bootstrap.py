@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ Column = NDArray[np.float64]
 Statistic = Callable[..., Any]
 
 _AT_ONCE = 4_000_000  # values drawn at a time: 32 MB, whatever the number of units
+_KEPT = 1_000_000  # draws of no more values than this are kept: an analysis asks for the same ones dozens of times
 
 
 def draw_units(count: int, draws: int, seed: int) -> Iterator[NDArray[np.int64]]:
@@ -28,6 +30,9 @@ def draw_units(count: int, draws: int, seed: int) -> Iterator[NDArray[np.int64]]
 
     The stream is that of ``Generator(PCG64(seed)).integers(0, count, size=(draws, count))`` in one call.
     """
+    if count * draws <= _KEPT:
+        yield _kept(count, draws, seed)
+        return
     generator = np.random.Generator(np.random.PCG64(seed))
     block = max(1, _AT_ONCE // count)
     for start in range(0, draws, block):
@@ -171,6 +176,13 @@ def two_stage_interval(
         drawn = np.where(np.arange(table.shape[1]) < count, table[picked[..., None], unit], 0.0)
         found.append((drawn.sum(-1) / count[..., 0]).mean(-1))
     return from_replicates(np.concatenate(found), level=level, seed=seed, over=over)
+
+
+@lru_cache(maxsize=4)
+def _kept(count: int, draws: int, seed: int) -> NDArray[np.int64]:
+    units = np.random.Generator(np.random.PCG64(seed)).integers(0, count, size=(draws, count))
+    units.flags.writeable = False
+    return units
 
 
 def _by_cluster(values: Column, clusters: Sequence[Hashable]) -> dict[Hashable, Column]:
