@@ -68,7 +68,7 @@ def measure(frames: np.ndarray, name: str, settings: dict[str, str], every: int 
         seconds.append(time.perf_counter() - wall)
         cpu.append(time.process_time() - busy)
         for metric, value in METRICS.items():
-            rows[metric].append(value.frame(middle[0], truth))
+            rows[metric].append(value.frame(middle[0], truth)[metric])
     return {
         "values": rows,
         "seconds": float(np.median(seconds)),

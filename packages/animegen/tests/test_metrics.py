@@ -23,11 +23,11 @@ def noise(seed, shape=(2, 40, 50, 3)):
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
-def value(metric, frames, reference):
+def value(metric, frames, reference, name=None):
     result = metric()(Sample(frames, range(len(frames)), reference=reference))
-    assert list(result) == [metric.name]
-    assert len(result[metric.name]) == len(frames)
-    return float(np.mean(result[metric.name]))
+    assert tuple(result) == metric.names
+    assert all(len(result[name]) == len(frames) for name in metric.names)
+    return float(np.mean(result[name or metric.names[0]]))
 
 
 def line(x, size=32):
@@ -61,6 +61,16 @@ def test_ssim_agrees_with_scikit_image():
     assert value(Ssim, frames, reference) == pytest.approx(np.mean(expected), abs=1e-9)
 
 
+@pytest.mark.parametrize(("name", "level"), [("ssim-skimage", 255), ("ssim-atd12k", 510)])
+def test_ssim_of_uniform_windows_agrees_with_scikit_image(name, level):
+    structural_similarity = pytest.importorskip("skimage.metrics").structural_similarity
+    frames, reference = noise(0), noise(1)
+    expected = [
+        structural_similarity(a, b, channel_axis=2, data_range=level) for a, b in zip(frames, reference, strict=True)
+    ]
+    assert value(Ssim, frames, reference, name) == pytest.approx(np.mean(expected), abs=1e-9)
+
+
 def test_ssim_of_two_flat_pictures_is_the_luminance_term():
     a, b = np.full((1, 20, 20, 3), 100, np.uint8), np.full((1, 20, 20, 3), 150, np.uint8)
     c1 = (0.01 * 255) ** 2
@@ -81,6 +91,19 @@ def test_chamfer_to_an_empty_page_is_the_share_of_lines_over_two():
     assert value(LineChamfer, empty, line(10)) == pytest.approx(lines.mean() / 2)
     assert value(LineChamfer, empty, line(10)) == value(LineChamfer, line(10), empty)
     assert value(LineChamfer, empty, empty) == 0
+
+
+def test_chamfer_per_line_does_not_depend_on_how_much_paper_there_is():
+    wide, whole = line(10, 64), line(14, 64)
+    shares = [
+        value(LineChamfer, a, b, "line-chamfer-per-line") * np.hypot(*a.shape[1:3])
+        for a, b in ((wide, whole), (wide[:, :, :32], whole[:, :, :32]))
+    ]
+    assert shares[0] == pytest.approx(shares[1], rel=0.05)
+    empty = np.full((1, 32, 32, 3), 255, np.uint8)
+    found = LineChamfer()(Sample(empty, (0,), reference=empty))
+    assert found["line-chamfer"] == [0]
+    assert isinstance(found["line-chamfer-per-line"][0], Missing)
 
 
 def test_distance_is_exact_and_euclidean():
@@ -106,7 +129,7 @@ def test_symmetric_best_for_equals_and_reads_only(metric):
 @pytest.mark.parametrize("metric", METRICS)
 def test_refuses_what_cannot_be_compared(metric):
     frames = noise(0)
-    assert isinstance(metric()(Sample(frames, (0, 1)))[metric.name], Missing)
+    assert isinstance(metric()(Sample(frames, (0, 1)))[metric.names[0]], Missing)
     with pytest.raises(UsageError, match="shape"):
         value(metric, frames, frames[:1])
     with pytest.raises(UsageError, match="shape"):
@@ -138,6 +161,10 @@ def test_golden_values(real_data, pair):
     assert value(Psnr, a, b) == pytest.approx(golden["psnr"][pair]["common_metrics_video"], abs=1e-9)
     wang = golden["ssim"][pair]["skimage_gauss11_sigma1.5_N (Wang 2004)"]
     assert value(Ssim, a, b) == pytest.approx(wang, abs=1e-6)
+    uniform = golden["ssim"][pair]["skimage_default_uniform7_N-1_u8"]
+    assert value(Ssim, a, b, "ssim-skimage") == pytest.approx(uniform, abs=1e-6)
+    published = golden["ssim"][pair]["skimage_default_uniform7_float_data_range_2 (ATD-12K papers)"]
+    assert value(Ssim, a, b, "ssim-atd12k") == pytest.approx(published, abs=1e-6)
     lines = golden["eisai_line_distance"].get(pair)
     if lines:
         assert value(LineChamfer, a, b) == pytest.approx(lines["chamfer_symmetric"], abs=1e-7)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from animegen.hooks import hookimpl
-from animegen.measuring import Quantity
+from animegen.measuring import Quantity, Reads
 from animegen.options import option
 from animegen.stages import InterpolatorSpec, MetricSpec, StageSpec
 
@@ -161,18 +161,59 @@ def animegen_metrics() -> list[MetricSpec]:
         MetricSpec(
             "ssim",
             "animegen.builtin.metrics:Ssim",
-            "Structural similarity of every frame to the true one.",
+            "Structural similarity of every frame to the true one, by three conventions.",
             quantities=(
-                _paired("ssim-wang2004", "higher", "", "Gaussian window of 11 px, inside the picture, per RGB channel"),
+                _paired("ssim-wang2004", "higher", "", "the paper's: Gaussian window of 11 px, L = 255"),
+                _paired("ssim-skimage", "higher", "", "uniform window of 7 px, sample covariance, L = 255"),
+                _paired("ssim-atd12k", "higher", "", "the same with twice the range, as in ATD-12K's tables"),
             ),
         ),
         MetricSpec(
             "line-chamfer",
             "animegen.builtin.metrics:LineChamfer",
             "Distance between the drawn lines of every frame and the true one.",
-            quantities=(_paired("line-chamfer", "lower", "diagonals", "as EISAI has it"),),
+            quantities=(
+                _paired("line-chamfer", "lower", "diagonals", "EISAI's: over all pixels"),
+                _paired("line-chamfer-per-line", "lower", "diagonals", "over line pixels"),
+            ),
+        ),
+        MetricSpec(
+            "cpbd",
+            "animegen.builtin.sharpness:Cpbd",
+            "Share of edges whose blur is not noticed; an alarm for blur.",
+            quantities=(
+                Quantity("cpbd", "frame", "none", "", "Narvekar & Karam 2011"),
+                Quantity("cpbd-ratio", "frame", "none", "", "over the mean of the panels", reads=_PANELS),
+            ),
+        ),
+        MetricSpec(
+            "endpoints",
+            "animegen.builtin.endpoints:Endpoints",
+            "How well a clip begins and ends with its panels, the worse end.",
+            quantities=(
+                Quantity("endpoint-psnr", "clip", "none", "dB", "over RGB, peak 255", reads=_PANELS),
+                Quantity("endpoint-line-chamfer", "clip", "none", "diagonals", "EISAI's", reads=_PANELS),
+            ),
+            whole=True,
+        ),
+        MetricSpec(
+            "transition",
+            "animegen.builtin.transition:Transition",
+            "What gives a dissolve, a cut, a freeze and a ghost away.",
+            quantities=(
+                Quantity("blend-residual", "frame", "none", "", "what no mixture of the panels explains", _PANELS),
+                Quantity("ghost-ratio", "clip", "none", "", "lines of the middle third over the panels'", _PANELS),
+                Quantity("flow-travel", "clip", "none", "", "way over direct way, DIS flow", _PANELS),
+                Quantity("largest-step-share", "clip", "none", "", "1 is a cut", _PANELS),
+                Quantity("path-over-chord", "clip", "none", "", "of blurred pictures; 1 is a dissolve", _PANELS),
+                Quantity("off-palette", "frame", "none", "%", "colours that no panel has", _PANELS),
+            ),
+            whole=True,
         ),
     ]
+
+
+_PANELS: frozenset[Reads] = frozenset({"panels"})
 
 
 def _paired(name: str, better: Literal["lower", "higher"], unit: str, summary: str) -> Quantity:
