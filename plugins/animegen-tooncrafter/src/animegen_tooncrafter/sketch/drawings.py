@@ -102,7 +102,7 @@ def _slope(bright: Plane) -> Plane:
         fit = np.linalg.lstsq(terms[kept], values[kept], rcond=None)[0]
         above = (values - terms @ fit).mean(axis=1)
         kept = above >= np.median(above[kept]) - _FILL / 3
-    return np.clip(terms @ fit, 0, 1).reshape(bright.shape).astype(np.float32)
+    return np.asarray(np.clip(terms @ fit, 0, 1).reshape(bright.shape), np.float32)
 
 
 def _on_black(picture: Image) -> bool:
