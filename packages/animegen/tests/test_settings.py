@@ -140,7 +140,7 @@ def test_a_recipe_does_not_time_an_interpolator_that_it_does_not_name(registry):
 
 
 def test_untrained_must_have_an_effect(registry):
-    with pytest.raises(UsageError, match="run.untrained .from x. has no effect: none of") as caught:
+    with pytest.raises(UsageError, match=r"run\.untrained \(from x\) has no effect: none of") as caught:
         settle(registry, ConfigLayer("x", {"run": {"untrained": True}}))
     assert "no stage that is installed here can" in caught.value.hints[0]
 
