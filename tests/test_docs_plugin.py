@@ -11,10 +11,13 @@ import sys
 import tomllib
 import venv
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from animegen.contract import check_plugin
+from animegen.pipeline.outlook import plan_problem
 from animegen.registry import Registry
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +56,15 @@ def test_every_block_that_names_no_file_is_python_or_toml_that_parses() -> None:
     assert {language for language, _ in blocks} == {"python", "toml"}
     for language, code in blocks:
         compile(code, "docs/plugins.md", "exec") if language == "python" else tomllib.loads(code)
+
+
+def test_the_plan_of_the_document_is_one() -> None:
+    (code,) = [code for _, _, code in BLOCKS if "StagePlan(" in code]
+    module: dict[str, Any] = {}
+    exec(code, module)
+    said = module["plan"](SimpleNamespace(steps=50), None, size=(320, 512), frames=16)
+    assert plan_problem(said) == ""
+    assert said.demands[0].need < said.demands[0].have
 
 
 @pytest.fixture(scope="module")
