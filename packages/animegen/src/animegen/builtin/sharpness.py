@@ -102,7 +102,7 @@ def edge_widths(grey: NDArray[np.float64]) -> NDArray[np.int64]:
     down, across = np.gradient(grey)
     turns = np.rint(np.degrees(np.arctan2(down, across)) / 45).astype(int)
     turns[across == 0] = 0  # as published: what goes straight down has no angle
-    if not np.degrees(np.arctan2(down, across))[across != 0].any():
+    if not np.arctan2(down, across)[across != 0].any():  # as published: all of it rises to the right
         return widths
     step = np.sign(np.diff(grey, axis=1))
     rising, falling = _runs(step > 0), _runs(step < 0)
