@@ -35,6 +35,7 @@ from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_tooncrafter.diffusion.unet import UNet
 from animegen_tooncrafter.first_stage.architecture import FirstStageConfiguration
 from animegen_tooncrafter.synthesis import Parts, Settings, lend, synthesize
+from animegen_torch.conversion import convert
 
 GOLDEN = Path(__file__).parent / "golden" / "e2e_interp_5steps.npz"
 SIZES = {
@@ -304,3 +305,20 @@ def test_untrained_model_draws_finite_frames() -> None:
     first, last = (torch.from_numpy(arrays[name]) for name in ("img1", "img2"))
     clip = synthesize(first, last, "", parts, GivenNoise(arrays), Settings(steps=5))
     assert clip.shape == (16, 3, 64, 64) and bool(clip.isfinite().all())
+
+
+def test_converted_files_hold_the_same(tmp_path: Path, published: dict[str, Tensor]) -> None:
+    path = saved(tmp_path / "model.ckpt", {"module": prefixed("_forward_module.", published)})
+    whole = inspect(convert(path, tmp_path / "whole.safetensors").path)
+    assert whole.missing == () and whole.others == ()
+    assert all(same(part_of(whole, part), published, part) for part in REQUIRED)
+    towers = (PREFIXES["text"], PREFIXES["image"])
+    made = convert(path, tmp_path / "half.safetensors", dtype="float16", without=towers)
+    pruned = inspect(made.path)
+    assert pruned.layout.startswith("a pruned") and pruned.missing == ("text", "image")
+    unet = part_of(pruned, "unet", dtype=torch.float16)
+    assert same(unet, halved(published), "unet")
+    assert {one.dtype for name, one in unet.named_parameters() if not keeps_float32("unet", name)} == {torch.float16}
+    assert same(part_of(pruned, "first_stage"), halved(published), "first_stage")
+    # The tables are not halved with the rest: the file's own count.
+    assert pruned.tables is not None and {one.dtype for one in pruned.tables[1].values()} == {torch.float32}

@@ -1,4 +1,4 @@
-"""``animegen weights``: list, fetch, verify, path, remove."""
+"""``animegen weights``: list, fetch, verify, path, convert, remove."""
 
 from __future__ import annotations
 
@@ -173,13 +173,21 @@ def fetch(
 
 def _own_file(file: KnownWeight, source: Path) -> list[str]:
     """Options by which stages take a file as it is, where they would load `file` otherwise."""
-    from animegen.options import describe_options
-    from animegen_cli.environment import installed
-
     if not source.is_file():
         return []
     return [
-        f"a file of your own needs no fetching: -o {stage.name}.{info.name}={source}   ({info.help})"
+        f"a file of your own needs no fetching: -o {stage}.{option}={source}   ({about})"
+        for stage, option, about in _takes_own(file)
+    ]
+
+
+def _takes_own(file: KnownWeight) -> list[tuple[str, str, str]]:
+    """Stage, option and its help, where an option names a file to load in place of `file`."""
+    from animegen.options import describe_options
+    from animegen_cli.environment import installed
+
+    return [
+        (stage.name, info.name, info.help)
         for stage in installed().stages()
         if stage.plugin.name == file.plugin and stage.name in file.stages
         for info in describe_options(stage.spec.options)
@@ -270,6 +278,75 @@ def path(console: Console, name: str) -> None:
         return
     console.text(str(found))
     return
+
+
+@weights.command("convert")
+@click.argument("name", metavar="NAME|FILE", shell_complete=NAMES)
+@click.option("--dtype", type=click.Choice(("float32", "float16", "bfloat16")), help="Type of the numbers in the copy.")
+@click.option("--without", multiple=True, metavar="BEGINNING", help="Leave out tensors whose names begin so.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Where the copy goes.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@pass_console
+def convert(
+    console: Console, name: str, dtype: str | None, without: tuple[str, ...], out: Path | None, force: bool
+) -> None:
+    """Copy a file of parameters into safetensors: smaller in half precision, and no program can hide in it."""
+    from animegen_cli.transfers import transfer
+
+    source, folder, file = _original(name)
+    made_from = _converter()
+    kind = (f".{dtype}" if dtype else "") + (".pruned" if without else "")
+    if source.suffix == ".safetensors" and not kind:
+        raise UsageError(f"{source} is safetensors already.", hint="--dtype float16 makes a smaller one")
+    target = out or folder / f"{source.stem}{kind}.safetensors"
+    facts = {"source_file": source.name, "source_size": str(source.stat().st_size)}
+    if file is not None:
+        facts |= {"license": file.weight.license, "source": file.weight.urls[0]}
+        facts |= {"source_sha256": file.weight.sha256} if file.weight.sha256 else {}
+    with transfer(console, target.name) as progress:
+        made = made_from.convert(
+            source, target, dtype=dtype, without=without, facts=facts, force=force, progress=progress
+        )
+    left_out = f", {made.left_out} left out" if made.left_out else ""
+    console.say(
+        "converted" if made.made else "here", f"{made.path}   {size(made.bytes)}, {made.tensors} tensors{left_out}"
+    )
+    for stage, option, _ in _takes_own(file) if file else ():
+        console.say("use", f"-o {stage}.{option}={made.path}")
+    if console.json:
+        result = {"path": str(made.path), "size": made.bytes, "tensors": made.tensors, "left_out": made.left_out}
+        console.document({**result, "made": made.made})
+
+
+def _original(name: str) -> tuple[Path, Path, KnownWeight | None]:
+    """The file to convert, the folder its copy goes to, and its record if it is a published one."""
+    from animegen.weights.store import WeightStore
+
+    if Path(name).is_file():
+        return Path(name), Path(name).parent, None
+    files = _chosen((name,), False, optional=False)
+    if len(files) != 1:
+        raise UsageError(
+            f"{name!r} has {len(files)} files.", hint="say which: " + " or ".join(file.name for file in files)
+        )
+    store, file = WeightStore(), files[0]
+    place = store.place(file.plugin, file.weight).parent  # a folder that is shared is only read
+    source = store.path(file.plugin, file.weight)
+    place.mkdir(parents=True, exist_ok=True)
+    return source, place, file
+
+
+def _converter() -> Any:
+    """What torch plugins share knows these files; this program runs without it, and without torch."""
+    from importlib import import_module
+
+    try:
+        return import_module("animegen_torch.conversion")
+    except ImportError as error:
+        raise MissingError(
+            f"converting needs animegen-torch, which is not installed here ({error}).",
+            hint="pip install animegen-torch",
+        ) from None
 
 
 @weights.command("remove")

@@ -170,9 +170,9 @@ def _is_safetensors(start: bytes, path: Path, size: int, hints: Sequence[str]) -
         file.seek(8)
         try:
             table = json.loads(file.read(length))
-        except ValueError:
+            ends = [int(entry["data_offsets"][1]) for name, entry in table.items() if name != "__metadata__"]
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError):
             raise InputError(f"{path} is damaged: its table cannot be read.", hint=hints) from None
-    ends = [entry["data_offsets"][1] for name, entry in table.items() if name != "__metadata__"]
     wanted = 8 + length + max(ends, default=0)
     if size < wanted:
         raise InputError(f"{path} is cut off: {size:,} of {wanted:,} bytes are there.", hint=hints)

@@ -133,7 +133,7 @@ def _safetensors(path: Path) -> tuple[dict[str, Stored], dict[str, str]]:
             raise ValueError(f"{name} is of the type {entry['dtype']}, which is not known")
         start, end = entry["data_offsets"]
         one = Stored(_SAFETENSORS[entry["dtype"]], tuple(entry["shape"]), 8 + length + start)
-        if one.bytes != end - start:
+        if one.bytes != end - start or start < 0:
             raise ValueError(f"{name} has {end - start} bytes, not {one.bytes}")
         content[name] = one
     return content, metadata

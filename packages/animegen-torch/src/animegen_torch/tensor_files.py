@@ -7,7 +7,7 @@ nothing is copied, or tensor by tensor straight into another type or onto anothe
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -100,21 +100,18 @@ class TensorFile:
         *,
         device: torch.device | str = "cpu",
         dtype: Callable[[str, torch.dtype], torch.dtype] | None = None,
-        each: Callable[[str, Tensor], Tensor] | None = None,
-    ) -> dict[str, Tensor]:
-        """Tensors copied to `device` one after another: never more than one beside those that are done.
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Names and tensors, copied to `device` one after another: never two in memory unless they are kept.
 
         Args:
             tensors: Which.
             device: Where they go.
             dtype: The type of a floating tensor by its name and its type in the file; None leaves it.
-            each: Called with each tensor when it has arrived; what it gives is kept.
 
         Raises:
             InputError: The file has changed or ends before a tensor does, or numbers do not fit the type.
         """
         self._check_unchanged()
-        result = {}
         with self.path.open("rb", buffering=0) as file:
             for name, one in tensors.items():
                 wanted = one.dtype
@@ -126,8 +123,8 @@ class TensorFile:
                         f"{self.path} holds numbers in {name} that float16 cannot hold, or that are none.",
                         hint="--dtype bfloat16 or float32",
                     )
-                result[name] = made if each is None else each(name, made)
-        return result
+                yield name, made
+                del made
 
     def _check_unchanged(self) -> None:
         if _stamp(self.path) != self.stamp:

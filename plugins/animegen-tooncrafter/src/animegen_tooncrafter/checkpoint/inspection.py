@@ -112,7 +112,7 @@ class Checkpoint:
         if self.tables is None:
             return Schedule.compute(self.model.schedule), []
         file, tables = self.tables
-        return Schedule.of_checkpoint(file.read(tables), self.model.schedule)
+        return Schedule.of_checkpoint(dict(file.read(tables)), self.model.schedule)
 
 
 def inspect(path: Path, *more: Path, heads: Mapping[str, int] | None = None) -> Checkpoint:

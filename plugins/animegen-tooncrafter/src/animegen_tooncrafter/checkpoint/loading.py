@@ -101,5 +101,5 @@ def _tensors(source: PartFile, dtype: torch.dtype | None, device: torch.device) 
         if device.type == "cpu" and (not one.dtype.is_floating_point or wanted(name, one.dtype) == one.dtype)
     }
     other = {name: one for name, one in source.tensors.items() if name not in same}
-    found = source.file.mapped(same) | source.file.read(other, device=device, dtype=wanted)
+    found = source.file.mapped(same) | dict(source.file.read(other, device=device, dtype=wanted))
     return {name: found[name] for name in source.tensors}
