@@ -15,51 +15,31 @@ from torch import Tensor
 from animegen.errors import InputError
 from animegen.imageio import write_image
 from animegen_tooncrafter.checkpoint import ModelConfiguration, untrained_part
-from animegen_tooncrafter.conditioning.towers import ImageConfiguration, TextConfiguration
-from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
 from animegen_tooncrafter.diffusion.guidance import CONDITIONAL, UNCONDITIONAL
 from animegen_tooncrafter.diffusion.noise import Noise
-from animegen_tooncrafter.diffusion.resampler import ResamplerConfiguration
 from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_tooncrafter.diffusion.sketch_encoder import SketchEncoder, SketchGuide
 from animegen_tooncrafter.diffusion.unet import UNet
-from animegen_tooncrafter.first_stage.architecture import FirstStageConfiguration
 from animegen_tooncrafter.first_stage.autoencoder import EncodedKeyframes
 from animegen_tooncrafter.sketch.guide import Sketches, guided, planned
 from animegen_tooncrafter.sketch.options import SketchOptions
 from animegen_tooncrafter.synthesis import Conditions, Parts, Settings, denoise, lend, synthesize
 
-SIZES = {
-    "model_channels": 32,
-    "num_res_blocks": 1,
-    "attention_resolutions": (2, 1),
-    "channel_mult": (1, 2),
-    "num_head_channels": 16,
-    "context_dim": 64,
-}
-TINY = ModelConfiguration(
-    unet=UNetConfiguration(**SIZES),  # type: ignore[arg-type]
-    first_stage=FirstStageConfiguration(ch=32, num_res_blocks=1),
-    text=TextConfiguration(width=64, heads=4, layers=3),
-    image=ImageConfiguration(width=80, head_width=16, layers=2, patch_size=56),
-    resampler=ResamplerConfiguration(dim=64, depth=2, dim_head=16, heads=3, embedding_dim=80, output_dim=64),
-    sketch=UNetConfiguration(in_channels=4, dropout=0.0, **SIZES),  # type: ignore[arg-type]
-)
 FRAMES = 6
 Guided = Callable[[], AbstractContextManager[SketchGuide]]
 QUICK = Settings(steps=2, frames=FRAMES)
 
 
 @pytest.fixture(scope="module")
-def encoder() -> SketchEncoder:
-    made = untrained_part("sketch", TINY, seed=1)
+def encoder(tiny_model: ModelConfiguration) -> SketchEncoder:
+    made = untrained_part("sketch", tiny_model, seed=1)
     assert isinstance(made, SketchEncoder)
     return made.for_inference()
 
 
 @pytest.fixture(scope="module")
-def unet() -> UNet:
-    made = untrained_part("unet", TINY, seed=2)
+def unet(tiny_model: ModelConfiguration) -> UNet:
+    made = untrained_part("unet", tiny_model, seed=2)
     assert isinstance(made, UNet)
     return made.for_inference()
 
@@ -202,9 +182,12 @@ def test_drawings_for_one_transition_do_not_steer_the_next_unsaid(tmp_path: Path
     assert "more than one transition" in said[0]
 
 
-def test_a_whole_clip_is_steered(encoder: SketchEncoder, unet: UNet, tmp_path: Path) -> None:
+def test_a_whole_clip_is_steered(
+    encoder: SketchEncoder, unet: UNet, tiny_model: ModelConfiguration, tmp_path: Path
+) -> None:
     others = {
-        part: lend(untrained_part(part, TINY, seed=5).eval()) for part in ("text", "image", "projector", "first_stage")
+        part: lend(untrained_part(part, tiny_model, seed=5).eval())
+        for part in ("text", "image", "projector", "first_stage")
     }
     parts = Parts(unet=lend(unet), schedule=Schedule.compute(), **others)  # type: ignore[arg-type]
     sheet = np.full((64, 64, 3), 245, np.uint8)

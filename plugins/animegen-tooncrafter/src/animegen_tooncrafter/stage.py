@@ -107,6 +107,8 @@ class ToonCrafter:
         frames = len(times)
         check_size(height, width, frames)
         self._say_what_is_odd(height, width, frames)
+        if self._sketches is not None:
+            self._sketches.hints(first, frames, seed)  # what is wrong with drawings is said before anything is loaded
         residence, choice = self._settled(Clip(height, width, frames, self.options.branches))
         settings = self._settings(frames, choice.working)
         key = digest_of(first, last, prompt, seed, settings, self.options, residence, self._sources)

@@ -56,10 +56,10 @@ class Sketches:
         if options.sketch is None:
             raise ValueError("the options name no sketches")
         self._options, self._warn = options, warn
-        self._keyframe: bytes | None = None
+        self._last: tuple[tuple[object, ...], dict[int, Tensor]] | None = None
 
     def hints(self, keyframe: Image, frames: int, seed: int = 0) -> dict[int, Tensor]:
-        """Sketches for one clip by frame: (1, H, W) float32, white lines (1) on black (0).
+        """Sketches for one clip by frame: (1, H, W) float32, white lines (1) on black (0); those of the last are kept.
 
         Args:
             keyframe: The first one as the stage sees it, (H, W, 3) uint8 RGB.
@@ -70,22 +70,20 @@ class Sketches:
             InputError, UsageError: See `source` and `fit.hints`.
         """
         options = self._options
-        source = look(options.sketch or "")
-        drawings = read(source, assign(source, options, frames, seed))
-        self._say_if_again(keyframe)
-        found = hints(drawings, keyframe, options.sketch_kind, warn=self._warn)
-        return {frame: torch.from_numpy(lines)[None] for frame, lines in found.items()}
+        clip = (keyframe.shape, keyframe.tobytes(), frames, seed)
+        if self._last is None or self._last[0] != clip:
+            if self._last is not None and self._last[0][:2] != clip[:2]:
+                # A clip of several panels has one set of options for all its transitions.
+                self._warn("The same drawings steer more than one transition; run each with drawings of its own.")
+            source = look(options.sketch or "")
+            drawings = read(source, assign(source, options, frames, seed))
+            found = hints(drawings, keyframe, options.sketch_kind, warn=self._warn)
+            self._last = (clip, {frame: torch.from_numpy(lines)[None] for frame, lines in found.items()})
+        return self._last[1]
 
     def guide(self, encoder: Lend[SketchEncoder], keyframe: Image, frames: int, seed: int = 0) -> Lend[SketchGuide]:
         """What `synthesize` takes as `sketch`; arguments as for `hints`."""
         return guided(encoder, self.hints(keyframe, frames, seed), self._options.sketch_scale)
-
-    def _say_if_again(self, keyframe: Image) -> None:
-        """A clip of several panels has one set of options for all its transitions."""
-        seen = keyframe.tobytes()
-        if self._keyframe is not None and self._keyframe != seen:
-            self._warn("The same drawings steer more than one transition; run each with drawings of its own.")
-        self._keyframe = seen
 
 
 def guided(encoder: Lend[SketchEncoder], sketches: Mapping[int, Tensor], scale: float = 0.6) -> Lend[SketchGuide]:
