@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gzip
 import json
 import math
@@ -24,6 +25,12 @@ MIB = 2**20
 MEDIUM = ModelConfiguration(unet=UNetConfiguration(model_channels=96, num_res_blocks=1, channel_mult=(1, 2, 4)))
 SLACK = 8 * MIB
 """What the process takes beside tensors, and keeps of buffers that it has given back."""
+
+
+def give_back() -> None:
+    """What was freed so far back to the system, so that none of it is used again unseen."""
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 def sparse(path: Path, shapes: Mapping[str, tuple[int, ...]], kind: str = "F32", size: int = 4) -> Path:
@@ -133,7 +140,9 @@ def test_conversion_takes_one_tensor_more(medium: Path) -> None:
     checkpoint = inspect(medium)
     held = checkpoint.parts["unet"]
     largest = max(one.bytes for one in held.tensors.values())
+    give_back()
     with peak_memory(CPU) as peak:
         unet = part_of(checkpoint, "unet", dtype=torch.bfloat16)
-    assert sum(one.numel() * one.element_size() for one in unet.parameters()) == held.bytes_in(torch.bfloat16)
-    assert peak.bytes < held.bytes_in(torch.bfloat16) + largest + SLACK
+    size = held.bytes_in(torch.bfloat16)
+    assert sum(one.numel() * one.element_size() for one in unet.parameters()) == size
+    assert 0.9 * size < peak.bytes < size + largest + SLACK
