@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from animegen_eval.statistics import bootstrap, permutation
 from animegen_eval.statistics.bootstrap import (
@@ -16,7 +17,7 @@ from animegen_eval.statistics.bootstrap import (
     replicates,
     two_stage_interval,
 )
-from animegen_eval.statistics.permutation import sign_flip
+from animegen_eval.statistics.permutation import sign_flip, signed_rank
 from animegen_eval.statistics.relative import ratio_of_means
 
 
@@ -163,3 +164,14 @@ def test_sign_flips_know_neither_direction_nor_scale(values, scale):
         assert p == 1
     if np.abs(units).max() > 1e-3:
         assert sign_flip(units * scale, draws=200) == p
+
+
+@pytest.mark.parametrize(
+    "units", [[1.0, 1.0, -2.0, 3.0, 0.0], [-1.0, -1.0, -1.0, 4.0, 4.0, 2.5], [3.0, -1.0, 2.0], [0.0, 5.0]]
+)
+def test_signed_ranks_are_those_of_scipy(units):
+    assert signed_rank(np.array(units)) == pytest.approx(stats.wilcoxon(units).pvalue, abs=1e-12)
+
+
+def test_signed_ranks_of_nothing_but_zeros():
+    assert signed_rank(np.zeros(5)) == 1

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 from animegen_eval.statistics.corrections import adjust, benjamini_hochberg, holm
 
@@ -52,3 +53,10 @@ def test_by_hand():
 def test_what_is_no_p_value_is_refused(bad):
     with pytest.raises(ValueError):
         holm([0.5, bad])
+
+
+@given(families)
+@settings(max_examples=10, deadline=None)
+def test_holm_and_benjamini_hochberg_are_those_of_statsmodels(family):
+    assert holm(family) == pytest.approx(multipletests(family, method="holm")[1], abs=1e-15)
+    assert benjamini_hochberg(family) == pytest.approx(multipletests(family, method="fdr_bh")[1], abs=1e-15)

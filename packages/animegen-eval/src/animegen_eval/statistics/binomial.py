@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 from animegen_eval.statistics.records import Interval
 
@@ -93,5 +92,7 @@ def mid_p(wins: int, n: int) -> float:
 
 def share_interval(wins: int, n: int, method: Method = "clopper-pearson", level: float = 0.95) -> Interval:
     """Interval of a share, as statsmodels computes it; Brown, Cai & DasGupta (2001) compare the methods."""
+    from statsmodels.stats.proportion import proportion_confint  # brings pandas: a comparison needs no interval
+
     low, high = proportion_confint(wins, n, alpha=1 - level, method=_NAMES[method])
     return Interval(float(low), float(high), level, method)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from animegen_eval.statistics.bootstrap import bca_interval, percentile_interval
-from animegen_eval.statistics.permutation import sign_flip
+from animegen_eval.statistics.permutation import sign_flip, signed_rank
 from animegen_eval.statistics.records import Interval, Resampling
 
 _ROUNDING = 1e-12  # units that differ by no more than this share are equal
@@ -29,7 +29,7 @@ class MeanTest:
         df: Degrees of freedom, n - 1.
         p_t: Two-sided p of the t test. Where all units are equal and not 0 the test has no scale, and the p of the
             sign flips stands here.
-        p_wilcoxon: Of Wilcoxon's signed-rank test, by SciPy's choice of method.
+        p_wilcoxon: Of `permutation.signed_rank`.
         p_sign_flip: Of `permutation.sign_flip`.
         dz: Cohen's dz, ``mean / sd``.
         percentile: Bootstrap interval.
@@ -84,7 +84,7 @@ def mean_test(values: NDArray[np.float64], resampling: Resampling | None = None)
         t,
         n - 1,
         p_t,
-        float(stats.wilcoxon(units).pvalue) if units.any() else 1.0,
+        signed_rank(units),
         flips,
         dz,
         percentile_interval(np.mean, units, draws=how.draws, seed=how.seed, level=how.level),
