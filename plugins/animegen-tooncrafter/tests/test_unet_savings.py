@@ -15,6 +15,7 @@ from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
 from animegen_tooncrafter.diffusion.attention import CrossAttention, SelfAttention, project_packed
 from animegen_tooncrafter.diffusion.layers import FeedForward, GroupNorm, TemporalConv, to_clip, to_image, to_tokens
 from animegen_tooncrafter.diffusion.unet import UNet
+from animegen_torch import winograd
 
 TINY = UNetConfiguration(
     model_channels=32,
@@ -194,6 +195,24 @@ def test_layouts_are_views_and_convolutions_over_time_are_the_published_ones() -
     assert y.stride(1) == 1
     expected = functional.group_norm(video, 32, norm.weight, norm.bias)
     torch.testing.assert_close(y.view(2, 32, 3, 4, 5), expected, atol=1e-5, rtol=1e-5)
+
+
+@torch.inference_mode()
+def test_convolutions_with_fewer_products(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever they can be, in the published sizes they are: the same clip."""
+    unet = seeded(lambda: UNet(TINY))
+    assert isinstance(unet, UNet)
+    unet.for_inference()
+    x, tokens, times = normal(2, 8, 5, 8, 12), normal(2, 141, 64, seed=1), torch.tensor([700, 30])
+    called: list[tuple[int, ...]] = []
+    three_rows = winograd.three_rows
+    monkeypatch.setattr(winograd, "three_rows", lambda *given: called.append(given[1].shape) or three_rows(*given))
+    expected = unet(x, times, tokens)
+    assert not called
+    monkeypatch.setattr(winograd, "MANY_PIXELS", 1)
+    monkeypatch.setattr(winograd, "MANY_PRODUCTS", 1)
+    torch.testing.assert_close(unet(x, times, tokens), expected, atol=2e-5, rtol=2e-5)
+    assert {tuple(shape[2:]) for shape in called} == {(3, 3), (3, 1)}
 
 
 @torch.inference_mode()

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, gelu, group_norm, interpolate, linear
 
+from animegen_torch import winograd
+
 GROUPS = 32
 HIDDEN_BYTES = {"cpu": 8 << 20}
 """Largest hidden layer of a feed-forward network that is kept at once, where that is not the default."""
@@ -66,6 +68,18 @@ class SiLU(nn.Module):
         return nn.functional.silu(x, inplace=True)
 
 
+class Conv3x3(nn.Conv2d):
+    """A 3×3 convolution of (N, C, H, W) with zeros around; on a processor with fewer products where that is faster."""
+
+    def __init__(self, channels: int, out_channels: int) -> None:
+        super().__init__(channels, out_channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if winograd.pays(x, self.weight):
+            return winograd.three_rows(x, self.weight, self.bias)
+        return super().forward(x)
+
+
 class TemporalConv(nn.Conv3d):
     """A convolution over three frames of (B, C, T, H·W), zero outside the clip.
 
@@ -76,7 +90,10 @@ class TemporalConv(nn.Conv3d):
         super().__init__(channels, out_channels, (3, 1, 1), padding=(1, 0, 0))
 
     def forward(self, clip: Tensor) -> Tensor:
-        return conv2d(clip, self.weight.squeeze(-1), self.bias, padding=(1, 0))
+        weight = self.weight.squeeze(-1)
+        if winograd.pays(clip, weight):
+            return winograd.three_rows(clip, weight, self.bias)
+        return conv2d(clip, weight, self.bias, padding=(1, 0))
 
 
 class Pointwise(nn.Conv1d):
@@ -147,7 +164,7 @@ class Upsample(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+        self.conv = Conv3x3(channels, channels)
 
     def forward(self, x: Tensor) -> Tensor:
         result: Tensor = self.conv(interpolate(x, scale_factor=2.0, mode="nearest"))

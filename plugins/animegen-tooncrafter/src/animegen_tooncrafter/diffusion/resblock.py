@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from animegen_tooncrafter.diffusion.layers import GroupNorm, SiLU, TemporalConv, from_clip, to_clip
+from animegen_tooncrafter.diffusion.layers import Conv3x3, GroupNorm, SiLU, TemporalConv, from_clip, to_clip
 
 
 class TemporalConvs(nn.Module):
@@ -40,10 +40,10 @@ class ResBlock(nn.Module):
         self, channels: int, out_channels: int, embedding: int, *, dropout: float = 0.0, temporal: bool = True
     ) -> None:
         super().__init__()
-        self.in_layers = nn.Sequential(GroupNorm(channels), SiLU(), nn.Conv2d(channels, out_channels, 3, padding=1))
+        self.in_layers = nn.Sequential(GroupNorm(channels), SiLU(), Conv3x3(channels, out_channels))
         self.emb_layers = nn.Sequential(nn.SiLU(), nn.Linear(embedding, out_channels))
         self.out_layers = nn.Sequential(
-            GroupNorm(out_channels), SiLU(), nn.Dropout(dropout), nn.Conv2d(out_channels, out_channels, 3, padding=1)
+            GroupNorm(out_channels), SiLU(), nn.Dropout(dropout), Conv3x3(out_channels, out_channels)
         )
         self.skip_connection = nn.Identity() if channels == out_channels else nn.Conv2d(channels, out_channels, 1)
         # Spelled as in the published files.
