@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -53,9 +53,6 @@ class Toy:
 
     def collate(self, samples: Sequence[Tensor]) -> Tensor:
         return torch.stack(list(samples))
-
-    def metadata(self) -> Mapping[str, str]:
-        return {}
 
 
 OPTIONS = LoopOptions(learning_rate=0.02, batch=2, save_every=4, ema=0.9, schedule="cosine", warmup=2)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from animegen import InterpolatorSpec, Needs, hookimpl, option
+from animegen import InterpolatorSpec, Needs, TrainerSpec, hookimpl, option
 from animegen.errors import UsageError
 from animegen_tooncrafter.sketch.options import SketchOptions
+from animegen_tooncrafter.training import options as training
 from animegen_tooncrafter.weights import MODELS, SKETCH_ENCODERS, all_weights, weights_for
 
 MULTIPLE = 64
@@ -172,5 +173,23 @@ def animegen_interpolators() -> list[InterpolatorSpec]:
             uses_prompt=True,
             uses_seed=True,
             preview={"steps": 8, "second_pass": False},
+        )
+    ]
+
+
+@hookimpl
+def animegen_trainers() -> list[TrainerSpec]:
+    return [
+        TrainerSpec(
+            name="tooncrafter",
+            target="animegen_tooncrafter.training.trainer:ToonCrafterTrainer",
+            summary="Toon rectification: tunes ToonCrafter to the look of your own clips (needs torch and weights).",
+            options=training.RectificationOptions,
+            weights=all_weights(),
+            chosen=training.chosen_weights,
+            needs=Needs(accelerator_gib=22.0, libraries=("torch", "open_clip", "accelerate", "safetensors")),
+            material="a folder of clips: videos, or folders of pictures",
+            changeable=training.CHANGEABLE_OPTIONS,
+            launch="animegen_torch.training.machine:launch",
         )
     ]

@@ -9,17 +9,21 @@ from torch import Tensor, nn
 
 
 class Task(Protocol):
-    """One thing to train.
+    """One thing to train."""
 
-    Attributes:
-        module: Called with a batch, gives the loss of it, a mean over its samples. Its parameters that need gradients
-            are the ones that move; the others stay as they are, bit for bit. It draws random numbers only from torch's
-            default generators, which are set anew before each call.
-        names: Name of each trained parameter in the files that are saved, by its name in `module`.
-    """
+    @property
+    def module(self) -> nn.Module:
+        """Called with a batch, gives the loss of it, a mean over its samples.
 
-    module: nn.Module
-    names: Mapping[str, str]
+        Its parameters that need gradients are the ones that move; the others stay as they are, bit for bit. It draws
+        random numbers only from torch's default generators, which are set anew before each call.
+        """
+        ...
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Name of each trained parameter in the files that are saved, by its name in `module`."""
+        ...
 
     def sample(self, number: int) -> Any:
         """The sample of that number in a stream without end; the same whenever and wherever it is asked for."""
@@ -27,10 +31,6 @@ class Task(Protocol):
 
     def collate(self, samples: Sequence[Any]) -> Any:
         """Samples as one batch: a tensor, or a dict or sequence of such things, on the processor."""
-        ...
-
-    def metadata(self) -> Mapping[str, str]:
-        """What the header of a saved file is to say."""
         ...
 
 
