@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -157,6 +158,39 @@ def test_alpha_is_kept(animegen: Call, place: Path, picture: Call) -> None:
     assert 100 < made[1][0, 4, 3] < 150  # half there
 
 
+def test_a_change_of_alpha_alone_is_no_duplicate(animegen: Call, place: Path, picture: Call) -> None:
+    from PIL import Image
+
+    colours, images = picture(64, 48, 0), []
+    for index in range(4):
+        alpha = np.full((48, 64), 255, np.uint8)
+        alpha[:, : 16 * (index // 2)] = 0
+        images.append(Image.fromarray(np.dstack([colours, alpha])))
+    (place / "pictures").mkdir()
+    for index, image in enumerate(images):
+        image.save(place / "pictures" / f"{index}.png")
+    args = ("upsample", "pictures", "--source-fps", 10, "--with", "crossfade", "--duplicates", "hold")
+    clip = clip_of(animegen(*args))
+    assert read_record(clip.parent)["steps"][0]["info"]["duplicates"]["frames"] == 2
+    with VideoReader(clip) as video:
+        made = [frame.image() for frame in video.timed()]
+    assert 100 < made[3][0, 4, 3] < 150  # between the second and the third
+
+
+def test_names_of_pictures_belong_to_a_folder(animegen: Call, place: Path, picture: Call) -> None:
+    """They say in which order the pictures play, which is not that of the alphabet."""
+    write_folder(place / "pictures", moving(3, picture))
+    args = ("upsample", "pictures", "--source-fps", 10, "--with", "crossfade", "--format", "frames")
+    first = clip_of(animegen(*args))
+    for old, new in (("000000", "1"), ("000001", "10"), ("000002", "2")):
+        (place / "pictures" / f"{old}.png").rename(place / "pictures" / f"{new}.png")
+    again = clip_of(animegen(*args, "--resume"))
+    one, other = (frames_of(clip, fps=FPS) for clip in (first, again))
+    assert np.array_equal(one[0], other[0])
+    assert np.array_equal(one[4], other[2])
+    assert np.array_equal(one[2], other[4])
+
+
 def test_cuts_are_found_shown_and_not_drawn_across(animegen: Call, place: Path, picture: Call) -> None:
     noise = np.random.default_rng(3)
     other = [
@@ -180,6 +214,42 @@ def test_cuts_are_found_shown_and_not_drawn_across(animegen: Call, place: Path, 
     assert not np.array_equal(made[9], made[8])
     clip = clip_of(animegen("upsample", "cut.mkv", "--with", "crossfade", "--cuts", "none"))
     assert read_record(clip.parent)["steps"][0]["info"]["cuts"] == []
+
+
+def test_a_cut_beyond_the_end_is_said(animegen: Call, place: Path, picture: Call) -> None:
+    """A film of five frames ends with frame 4; 5 is already beyond it."""
+    write_video(place / "five.mkv", moving(5, picture), FPS)
+    for given, beyond in (("4", ""), ("2,5", "no cut at 5: the source has 5 frames")):
+        result = animegen("upsample", "five.mkv", "--with", "crossfade", "--cuts", given)
+        assert result.code == 0, result.err
+        assert ("no cut at" in result.err) == bool(beyond)
+        assert beyond in result.err
+
+
+@pytest.mark.parametrize(("option", "values"), [
+    ("--cuts", ("auto", "none", "2", "3")), ("--anchor", ("first", "centre")), ("--max-run", (2, 3)),
+    ("--duplicates", ("leave", "hold", "retime")), ("--factor", (2, 3)), ("--quality", (50, 90)),
+    ("--cut-threshold", (0.3, 0.6)), ("--format", ("mp4", "mkv", "apng")), ("--fps", (30, 60)),
+])  # fmt: skip
+def test_whatever_changes_the_frames_is_another_film(
+    animegen: Call, place: Path, picture: Call, option: str, values: tuple[Any, ...]
+) -> None:
+    """Else frames of one would be taken for those of another."""
+    write_video(place / "five.mkv", moving(5, picture), FPS)
+    planned = [
+        json.loads(animegen("upsample", "five.mkv", "--with", "flow", option, value, "--dry-run", "--json").out)["id"]
+        for value in values
+    ]
+    assert len(set(planned)) == len(values)
+
+
+def test_where_a_film_goes_makes_no_other_film(animegen: Call, place: Path, picture: Call) -> None:
+    write_video(place / "five.mkv", moving(5, picture), FPS)
+    planned = {
+        json.loads(animegen("upsample", "five.mkv", "--with", "flow", *more, "--dry-run", "--json").out)["id"]
+        for more in ((), ("--out", "elsewhere"), ("--max-pixels", 4000))
+    }
+    assert len(planned) == 1
 
 
 def test_duplicates_are_left_held_or_retimed(animegen: Call, place: Path, picture: Call) -> None:

@@ -1,4 +1,4 @@
-"""From a source over segments to one file: pictures, times, tags, sound, subtitles, and bounded memory."""
+"""From a source over segments to one file: pictures, times, colours, damage, and bounded memory."""
 
 from __future__ import annotations
 
@@ -29,116 +29,17 @@ from animegen.video.colour import Colour
 FILM = Fraction(24000, 1001)
 
 
-def drawn(count: int = 8, height: int = 48, width: int = 64, channels: int = 3) -> np.ndarray:
-    """A soft picture that moves two pixels a frame, with a disc of another speed."""
-    y, x = np.mgrid[:height, : width + 2 * count]
-    wide = np.stack([x * 2 % 256, y * 3 % 256, (x + y) % 256, 255 * x // x.max()], axis=2).astype(np.uint8)
-    frames = np.stack([wide[:, 2 * i : 2 * i + width, :channels] for i in range(count)])
-    for index in range(count):
-        frames[index, 10:20, (7 * index) % width : (7 * index) % width + 9, :3] = (255, 30, 10)
-    return frames
-
-
-def source(
-    path: Path,
-    images: np.ndarray,
-    stamps: list[int],
-    tick: Fraction,
-    *,
-    rate: Fraction = Fraction(24),
-    tags: dict[str, int] | None = None,
-    sounds: tuple[str, ...] = (),
-    texts: tuple[str, ...] = (),
-    font: bytes = b"",
-    late: Fraction = Fraction(0),
-) -> Path:
-    """A film: H.264 with pictures between pictures, two seconds of sound, subtitles, chapters and tags."""
-    with av.open(str(path), "w") as output:
-        output.metadata.update({"title": "My film", "comment": "of mine"})
-        stream: Any = output.add_stream("libx264", rate=rate, options={"bf": "3"}, time_base=tick)
-        stream.height, stream.width, stream.pix_fmt = *images.shape[1:3], "yuv420p"
-        stream.metadata["language"] = "jpn"
-        for name, value in (tags or {}).items():
-            setattr(stream.codec_context, name, value)
-        tracks: list[Any] = []
-        for index, name in enumerate(sounds):
-            tracks.append(output.add_stream(name, rate=48000))
-            tracks[-1].metadata.update({"language": ("jpn", "eng")[index], "title": f"sound {index}"})
-        words = [output.add_mux_stream(name, time_base=Fraction(1, 1000)) for name in texts]
-        if font:
-            output.add_attachment("font.ttf", "font/ttf", font)
-        second = Fraction(1, 1000)
-        output.set_chapters([
-            {"id": 1, "start": 0, "end": 1000, "time_base": second, "metadata": {"title": "One"}},
-            {"id": 2, "start": 1000, "end": 2000, "time_base": second, "metadata": {"title": "Two"}},
-        ])  # fmt: skip
-        for image, stamp in zip(images, stamps, strict=True):
-            frame: Any = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format="yuv420p")
-            frame.pts, frame.time_base = stamp + round(late / tick), tick
-            output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-        for track in tracks:
-            frames = [(np.sin(np.arange(k, k + 960) / 20) * 9000).astype(np.int16) for k in range(0, 96000, 960)]
-            for index, samples in enumerate(frames):
-                sound = av.AudioFrame.from_ndarray(np.stack([samples] * 2).T.reshape(1, -1), "s16", "stereo")
-                sound.sample_rate, sound.pts, sound.time_base = 48000, 960 * index, Fraction(1, 48000)
-                output.mux(track.encode(sound))
-            output.mux(track.encode(None))
-        for word, name in zip(words, texts, strict=True):
-            for start, text in ((500, "Hello"), (1400, "Good bye")):
-                line = text if name == "subrip" else f"{start},0,Default,,0,0,0,,{text}"
-                packet = av.Packet(line.encode())
-                packet.stream, packet.time_base = word, Fraction(1, 1000)
-                packet.pts = packet.dts = start
-                packet.duration, packet.is_keyframe = 400, True
-                output.mux(packet)
-    return path
-
-
-def segmented(
-    reader: VideoReader, folder: Path, codec: Any, each: int, **more: Any
-) -> tuple[list[Path], Any, list[Any]]:
-    """Segments of `each` frames, when the last ends, and the frames."""
-    folder.mkdir(exist_ok=True)
-    frames = list(reader.timed())
-    paths = []
-    for start in range(0, len(frames), each):
-        paths.append(folder / f"{start:06d}.nut")
-        alpha = reader.alpha and codec == "ffv1"
-        options = {"tick": clock(reader, 1), "aspect": reader.aspect} | more
-        with segment(paths[-1], reader.size, reader.fps, codec, reader.colour, alpha, **options) as put:
-            for frame in frames[start : start + each]:
-                put(frame.image(), frame.time)
-    last = frames[-1]
-    return paths, None if last.duration is None else last.time + last.duration, frames
-
-
-def packets(path: Path, kind: str, number: int = 0) -> list[tuple[bytes, Fraction]]:
-    """What a track holds, and when, in seconds from the first picture."""
-    with av.open(str(path)) as container:
-        first = next(container.decode(video=0))
-    with av.open(str(path)) as container:
-        found = [packet for packet in container.demux(getattr(container.streams, kind)[number]) if packet.size]
-    return [(bytes(packet), packet.pts * Fraction(packet.time_base) - first.pts * first.time_base) for packet in found]
-
-
-ASS = """[V4+ Styles]
-Format: Name, Fontname, Fontsize, PrimaryColour, SecondaryColour, OutlineColour, BackColour, Bold, Italic, Underline, \
-StrikeOut, ScaleX, ScaleY, Spacing, Angle, BorderStyle, Outline, Shadow, Alignment, MarginL, MarginR, MarginV, Encoding
-Style: Default,Arial,16,&Hffffff,&Hffffff,&H0,&H0,0,0,0,0,100,100,0,0,1,1,0,2,10,10,10,0
-[Events]
-Format: Layer, Start, End, Style, Name, MarginL, MarginR, MarginV, Effect, Text
-"""
 EVEN = list(range(48))
+
+
 UNEVEN = [0, 1, 3, 4, 8, 9, 10, 15, 16, 22, 23, 24, 30, 31, 40, 41, 42, 50]
-
-
-# --- pictures and times -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("each", [1, 5, 7, 48])
 @pytest.mark.parametrize("codec", ["h264", "ffv1"])
-def test_frames_and_times_come_through_any_cut_into_segments(tmp_path: Path, codec: str, each: int):
+def test_frames_and_times_come_through_any_cut_into_segments(
+    drawn: Any, source: Any, segmented: Any, tmp_path: Path, codec: str, each: int
+):
     path = source(tmp_path / "a.mp4", drawn(48), EVEN, 1 / FILM, rate=FILM)
     reader = VideoReader(path)
     parts, end, frames = segmented(reader, tmp_path / "parts", codec, each)
@@ -168,7 +69,7 @@ def test_frames_and_times_come_through_any_cut_into_segments(tmp_path: Path, cod
 
 @pytest.mark.parametrize("kind", ["mp4", "mkv"])
 @pytest.mark.parametrize("codec", ["h264", "ffv1"])
-def test_a_varying_rate_comes_through(tmp_path: Path, codec: str, kind: Any):
+def test_a_varying_rate_comes_through(drawn: Any, source: Any, segmented: Any, tmp_path: Path, codec: str, kind: Any):
     if (codec, kind) == ("ffv1", "mp4"):
         pytest.skip("FFV1 goes to Matroska")
     path = source(tmp_path / "a.mp4", drawn(18), UNEVEN, Fraction(1, 30), rate=Fraction(30))
@@ -187,7 +88,7 @@ def test_a_varying_rate_comes_through(tmp_path: Path, codec: str, kind: Any):
         assert found.variable is True
 
 
-def test_times_between_the_frames_are_exact_in_mp4(tmp_path: Path):
+def test_times_between_the_frames_are_exact_in_mp4(drawn: Any, source: Any, tmp_path: Path):
     path = source(
         tmp_path / "a.mkv", drawn(12), [round(1000 * i / FILM) for i in range(12)], Fraction(1, 1000), rate=FILM
     )
@@ -203,7 +104,7 @@ def test_times_between_the_frames_are_exact_in_mp4(tmp_path: Path):
     assert found.fps == 5 * FILM
 
 
-def test_equal_frames_give_equal_bytes(tmp_path: Path):
+def test_equal_frames_give_equal_bytes(drawn: Any, source: Any, segmented: Any, tmp_path: Path):
     reader = VideoReader(source(tmp_path / "a.mp4", drawn(48), EVEN, 1 / FILM, rate=FILM, sounds=("aac",)))
     for codec, kind in (("h264", "mp4"), ("ffv1", "mkv")):
         made = []
@@ -215,7 +116,7 @@ def test_equal_frames_give_equal_bytes(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (47, 63), (48, 1), (33, 64)])
-def test_odd_sizes(tmp_path: Path, height: int, width: int):
+def test_odd_sizes(drawn: Any, segmented: Any, tmp_path: Path, height: int, width: int):
     images = drawn(6, height, width)
     write_video(tmp_path / "a.mkv", images, Fraction(8))
     reader = VideoReader(tmp_path / "a.mkv")
@@ -229,7 +130,7 @@ def test_odd_sizes(tmp_path: Path, height: int, width: int):
     assert VideoReader(tmp_path / "out.mp4").size == (width + width % 2, height + height % 2)
 
 
-def test_alpha_comes_through_and_mp4_refuses_it(tmp_path: Path):
+def test_alpha_comes_through_and_mp4_refuses_it(drawn: Any, segmented: Any, tmp_path: Path):
     images = drawn(6, channels=4)
     write_video(tmp_path / "a.mkv", images, Fraction(8))
     reader = VideoReader(tmp_path / "a.mkv")
@@ -259,16 +160,13 @@ def test_alpha_comes_through_and_mp4_refuses_it(tmp_path: Path):
         container_for("mp4", reader)
 
 
-def test_webp_that_is_transparent_all_around_says_so(tmp_path: Path):
+def test_webp_that_is_transparent_all_around_says_so(drawn: Any, tmp_path: Path):
     images = drawn(3, channels=4)
     images[..., 3] = 255
     images[:, :, :30] = 0
     write_video(tmp_path / "a.webp", images, Fraction(8), quality=100)
     frames = [frame.image() for frame in VideoReader(tmp_path / "a.webp").timed()]
     assert np.array_equal(np.stack(frames), images)
-
-
-# --- colours ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -282,7 +180,7 @@ def test_webp_that_is_transparent_all_around_says_so(tmp_path: Path):
         (Colour(6, 2, 2, named=False), False),
     ],
 )
-def test_colours_are_coded_and_named_as_in_the_source(tmp_path: Path, colour: Colour, named: bool):
+def test_colours_are_coded_and_named_as_in_the_source(drawn: Any, tmp_path: Path, colour: Colour, named: bool):
     flat = [(200, 60, 20), (20, 200, 90), (13, 30, 180), (250, 250, 250)]
     write_video(tmp_path / "a.mkv", drawn(2), Fraction(8))
     with segment(tmp_path / "a.nut", (64, 48), Fraction(8), "h264", colour) as put:
@@ -301,7 +199,7 @@ def test_colours_are_coded_and_named_as_in_the_source(tmp_path: Path, colour: Co
             assert np.abs(frame.image().astype(int) - value).max() <= 5
 
 
-def test_lossless_rgb_names_primaries_and_transfer(tmp_path: Path):
+def test_lossless_rgb_names_primaries_and_transfer(drawn: Any, tmp_path: Path):
     write_video(tmp_path / "a.mkv", drawn(2), Fraction(8))
     with segment(tmp_path / "a.nut", (64, 48), Fraction(8), "ffv1", Colour(9, 9, 16)) as put:
         for index, image in enumerate(drawn(2)):
@@ -313,7 +211,9 @@ def test_lossless_rgb_names_primaries_and_transfer(tmp_path: Path):
 
 
 @pytest.mark.parametrize(("codec", "kind"), [("h264", "mp4"), ("h264", "mkv"), ("ffv1", "mkv")])
-def test_pixels_that_are_not_square_stay_so_or_it_is_said(tmp_path: Path, codec: str, kind: Any):
+def test_pixels_that_are_not_square_stay_so_or_it_is_said(
+    drawn: Any, segmented: Any, tmp_path: Path, codec: str, kind: Any
+):
     write_video(tmp_path / "a.mkv", drawn(4), Fraction(8))
     reader = VideoReader(tmp_path / "a.mkv")
     parts, _, _ = segmented(reader, tmp_path / "parts", codec, 4, aspect=Fraction(4, 3))
@@ -326,110 +226,7 @@ def test_pixels_that_are_not_square_stay_so_or_it_is_said(tmp_path: Path, codec:
         assert VideoReader(tmp_path / f"out.{kind}").aspect == Fraction(4, 3)
 
 
-# --- what stands beside the pictures ------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("late", [Fraction(0), Fraction(1, 4)])
-def test_sound_subtitles_chapters_tags_and_fonts_come_along(tmp_path: Path, late: Fraction):
-    font = bytes(range(256)) * 9
-    path = source(
-        tmp_path / "a.mkv", drawn(48), [round(1000 * index / FILM) for index in range(48)], Fraction(1, 1000),
-        rate=FILM, sounds=("aac", "libopus"), texts=("subrip", "ass"), font=font, late=late,
-    )  # fmt: skip
-    reader = VideoReader(path)
-    assert [(track.kind, track.codec, track.language) for track in reader.tracks] == [
-        ("audio", "aac", "jpn"), ("audio", "opus", "eng"), ("subtitle", "subrip", ""), ("subtitle", "ass", ""),
-        ("attachment", "font/ttf", ""),
-    ]  # fmt: skip
-    suffix, notes = container_for("mp4", reader)
-    assert suffix == ".mkv"
-    assert "subrip" in notes[0]
-    for codec in ("h264", "ffv1"):
-        parts, end, _ = segmented(reader, tmp_path / codec, codec, 20)
-        out = tmp_path / f"{codec}.mkv"
-        said: list[str] = []
-        join(out, parts, reader, container="mkv", comment="made", end=end, even=True, warn=said.append)
-        assert not said
-        for kind, number in (("audio", 0), ("audio", 1), ("subtitles", 0), ("subtitles", 1)):
-            before, after = packets(path, kind, number), packets(out, kind, number)
-            assert [data for data, _ in before] == [data for data, _ in after]
-            assert max(abs(a - b) for (_, a), (_, b) in zip(before, after, strict=True)) <= Fraction(1, 1000)
-        with av.open(str(out)) as container, av.open(str(path)) as original:
-            tags = {key.lower(): value for key, value in container.metadata.items()}
-            assert (tags["title"], tags["comment"]) == ("My film", "made")
-            assert [stream.language for stream in container.streams.audio] == ["jpn", "eng"]
-            assert container.streams.audio[1].metadata["title"] == "sound 1"
-            assert container.streams.video[0].language == "jpn"
-            assert container.streams.attachments[0].data == font
-            begun = [chapter["start"] * chapter["time_base"] for chapter in container.chapters()]
-            assert len(begun) == 2
-            first = next(container.decode(video=0))
-            lead = first.pts * first.time_base
-            assert abs(begun[1] - (1 - reader.start + lead)) <= Fraction(1, 1000)
-            assert abs(container.duration - original.duration) <= 60_000
-
-
-def test_mp4_keeps_sound_and_its_own_subtitles_and_mkv_turns_them_to_text(tmp_path: Path):
-    path = source(tmp_path / "a.mp4", drawn(48), EVEN, 1 / FILM, rate=FILM, sounds=("aac",))
-    both = tmp_path / "b.mp4"
-    with av.open(str(path)) as taken, av.open(str(both), "w") as output:
-        kept = [*taken.streams.video, *taken.streams.audio]  # not the one of chapters
-        streams = {stream.index: output.add_stream_from_template(stream) for stream in kept}
-        word: Any = output.add_stream("mov_text", time_base=Fraction(1, 1000))
-        word.codec_context.subtitle_header = ASS.encode()
-        for packet in taken.demux(kept):
-            if packet.size:
-                packet.stream = streams[packet.stream_index]
-                output.mux(packet)
-        for start, text in ((0, ""), (500, "Hello"), (900, ""), (1400, "Gute Nacht, だれか"), (1800, "")):
-            packet = av.Packet(len(text.encode()).to_bytes(2, "big") + text.encode())
-            packet.stream, packet.time_base = word, Fraction(1, 1000)
-            packet.pts = packet.dts = start
-            packet.duration, packet.is_keyframe = 400, True
-            output.mux(packet)
-    reader = VideoReader(both)
-    assert [track.codec for track in reader.tracks] == ["aac", "mov_text"]
-    assert container_for("mp4", reader) == (".mp4", ())
-    parts, end, _ = segmented(reader, tmp_path / "h", "h264", 20)
-    join(tmp_path / "out.mp4", parts, reader, container="mp4", end=end)
-    for kind in ("audio", "subtitles"):
-        # MP4 writes a gap between two lines as a line of no text, by itself.
-        before, after = (
-            [line for line in packets(file, kind) if line[0] != b"\0\0"] for file in (both, tmp_path / "out.mp4")
-        )
-        assert [data for data, _ in before] == [data for data, _ in after]
-        assert max(abs(a - b) for (_, a), (_, b) in zip(before, after, strict=True)) <= Fraction(1, 1000)
-    parts, end, _ = segmented(reader, tmp_path / "f", "ffv1", 20)
-    join(tmp_path / "out.mkv", parts, reader, container="mkv", end=end)
-    words = packets(tmp_path / "out.mkv", "subtitles")
-    assert [data.decode() for data, _ in words] == ["Hello", "Gute Nacht, だれか"]
-    assert [round(float(time), 2) for _, time in words] == [0.5, 1.4]
-
-
-def test_a_track_that_does_not_fit_is_named(tmp_path: Path):
-    path = source(tmp_path / "a.mkv", drawn(8), list(range(0, 320, 40)), Fraction(1, 1000), texts=("subrip",))
-    reader = VideoReader(path)
-    parts, _, _ = segmented(reader, tmp_path / "h", "h264", 20)
-    said: list[str] = []
-    join(tmp_path / "out.mp4", parts, reader, container="mp4", warn=said.append)
-    assert said == ["subtitle track 1 (subrip) is left out."]
-    assert container_for("frames", reader) == ("", ("a folder of frames cannot hold subtitle track 1 (subrip).",))
-    with pytest.raises(UsageError, match="no format 'avi'"):
-        container_for("avi", reader)
-
-
-def test_folders_and_animations_have_nothing_beside(tmp_path: Path):
-    write_video(tmp_path / "a.gif", drawn(6), Fraction(10))
-    reader = VideoReader(tmp_path / "a.gif")
-    parts, end, frames = segmented(reader, tmp_path / "parts", "h264", 4)
-    join(tmp_path / "out.mp4", parts, reader, container="mp4", end=end)
-    assert [frame.time for frame in VideoReader(tmp_path / "out.mp4").timed()] == [frame.time for frame in frames]
-
-
-# --- what is refused ----------------------------------------------------------------------------------------
-
-
-def test_a_segment_is_whole_or_absent(tmp_path: Path):
+def test_a_segment_is_whole_or_absent(drawn: Any, tmp_path: Path):
     path = tmp_path / "a.nut"
     with pytest.raises(StageError, match="not after"), segment(path, (64, 48), Fraction(8), "ffv1") as put:
         put(drawn(1)[0], Fraction(1, 8))
@@ -441,7 +238,7 @@ def test_a_segment_is_whole_or_absent(tmp_path: Path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_broken_absent_and_foreign_segments_are_input_errors(tmp_path: Path):
+def test_broken_absent_and_foreign_segments_are_input_errors(drawn: Any, segmented: Any, tmp_path: Path):
     write_video(tmp_path / "a.mkv", drawn(8), Fraction(8))
     reader = VideoReader(tmp_path / "a.mkv")
     parts, _, _ = segmented(reader, tmp_path / "parts", "ffv1", 4)
@@ -463,7 +260,7 @@ def test_broken_absent_and_foreign_segments_are_input_errors(tmp_path: Path):
     assert not (tmp_path / "out.mkv").exists()
 
 
-def test_a_damaged_segment_is_not_joined(tmp_path: Path):
+def test_a_damaged_segment_is_not_joined(drawn: Any, segmented: Any, tmp_path: Path):
     write_video(tmp_path / "a.mkv", drawn(8), Fraction(8))
     reader = VideoReader(tmp_path / "a.mkv")
     parts, _, _ = segmented(reader, tmp_path / "parts", "ffv1", 4)
@@ -510,7 +307,9 @@ print(sorted(entry.name for entry in folder.iterdir()))
     assert done.stderr == ""
 
 
-def test_nothing_is_said_on_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[str]):
+def test_nothing_is_said_on_stderr(
+    drawn: Any, source: Any, segmented: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+):
     path = source(tmp_path / "a.mp4", drawn(12), EVEN[:12], 1 / FILM, rate=FILM, sounds=("aac",))
     reader = VideoReader(path)
     for codec, kind in (("h264", "mp4"), ("ffv1", "mkv")):
@@ -518,9 +317,6 @@ def test_nothing_is_said_on_stderr(tmp_path: Path, capfd: pytest.CaptureFixture[
         join(tmp_path / f"out.{kind}", parts, reader, container=kind)  # type: ignore[arg-type]
         list(VideoReader(tmp_path / f"out.{kind}").timed())
     assert capfd.readouterr() == ("", "")
-
-
-# --- slow ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -573,7 +369,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 @pytest.mark.data
 @pytest.mark.slow
-def test_real_clips_come_through(real_data: Path, tmp_path: Path):
+def test_real_clips_come_through(segmented: Any, real_data: Path, tmp_path: Path):
     for name, count, fps in (
         ("synfig_eye_look", 26, 24), ("drascula_castle_pan_4x3", 33, 12), ("drascula_hall_4x3", 61, 12),
         ("drascula_bat_4x3", 15, 12), ("bigbuckbunny_rise", 60, 25),
