@@ -97,7 +97,7 @@ def run(
             pipeline.reason = reason
             plan = pipeline.plan(strip)
             reporter.plan(plan)
-            pipeline.check(strip)
+            pipeline.check(strip if dry_run else None)  # a run looks at its memory itself, unless it is finished
             if dry_run:
                 say_plan(console, pipeline.run_id(strip), plan, **planned_facts(pipeline, strip))
                 return

@@ -26,7 +26,8 @@ def plan_lines(job: Job, settings: Settings, planned: Sequence[Planned], reason:
     idle = chosen["detector"] if not chosen["inpainter"] else ()  # nobody would use what it finds
     names = [_name(choice, settings) for choice in settings.taking_part if choice not in idle]
     run = settings.run.values
-    device = f"{run.device}, {run.dtype}" if uses_devices(settings) else "cpu"
+    demanded = dict.fromkeys(demand.device for one in planned for demand in one.plan.demands if demand.device != "cpu")
+    device = f"{' + '.join(demanded) or run.device}, {run.dtype}" if demanded or uses_devices(settings) else "cpu"
     panels = f"{len(job.panels)} panels, " if len(job.panels) > 2 else ""
     loop = ", in a loop" if run.loop else ""
     seconds = _seconds(float(job.total_frames / job.rate))
@@ -82,5 +83,3 @@ def _notes(job: Job, settings: Settings) -> Iterator[str]:
     device = settings.run.values.device
     if device not in ("auto", "cpu") and not uses_devices(settings):  # never passed over in silence
         yield f"{device} is not used: every stage of this run works on the CPU"
-    if names := untrained_stages(settings):
-        yield f"{' and '.join(names)} will run with random parameters (--untrained)"
