@@ -35,7 +35,9 @@ class Away(Mapping[str, Tensor]):
         self._tensors = {name: one for name, one in tensors.items() if layer_of(name) in places}
         for name, one in self._tensors.items():
             if places[layer_of(name)] == "cpu":
-                held = one.clone(memory_format=torch.contiguous_format)  # a mapped one would be read from disk again
+                # A copy, as a mapped one may be read from disk again; laid out as `UNet.for_inference` does.
+                layout = torch.channels_last if one.ndim == 4 else torch.contiguous_format
+                held = one.clone(memory_format=layout)
                 self._tensors[name] = held.pin_memory() if pin else held
 
     def __getitem__(self, name: str) -> Tensor:

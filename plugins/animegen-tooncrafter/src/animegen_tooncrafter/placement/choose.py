@@ -152,6 +152,9 @@ def _ladder(options: ToonCrafterOptions, machine: Machine, placement: Placement)
     if options.decoder_frames is not None:
         smaller = [way for way in ways if way.frames < options.decoder_frames or way.recompute]
         return [Working(frames=options.decoder_frames), *smaller]
+    if options.device_map == "auto" and placement.stay:
+        # Parts that leave cost one reading of a file; the slowest ways of the decoder cost more.
+        ways = [way for way in ways if not way.recompute]
     # More at once only helps where a device has many units to keep busy.
     return [way for way in ways if way.frames <= (2 if on_processor else 8)]
 
