@@ -166,11 +166,17 @@ def test_sign_flips_know_neither_direction_nor_scale(values, scale):
         assert sign_flip(units * scale, draws=200) == p
 
 
+def rank_sum(values):
+    return float(stats.rankdata(np.abs(values)) @ (values > 0))
+
+
 @pytest.mark.parametrize(
-    "units", [[1.0, 1.0, -2.0, 3.0, 0.0], [-1.0, -1.0, -1.0, 4.0, 4.0, 2.5], [3.0, -1.0, 2.0], [0.0, 5.0]]
+    "units", [[1.0, 1.0, -2.0, 3.0, 0.0], [-1.0, -1.0, -1.0, 4.0, 4.0, 2.5], [3.0, -1.0, 2.0], [0.0, 5.0, -5.0, 5.0]]
 )
-def test_signed_ranks_are_those_of_scipy(units):
-    assert signed_rank(np.array(units)) == pytest.approx(stats.wilcoxon(units).pvalue, abs=1e-12)
+def test_signed_ranks_are_those_of_all_flips(units):
+    values = np.array([unit for unit in units if unit])
+    exact = stats.permutation_test((values,), rank_sum, permutation_type="samples", n_resamples=np.inf)
+    assert signed_rank(np.array(units)) == pytest.approx(exact.pvalue, abs=1e-12)
 
 
 def test_signed_ranks_of_nothing_but_zeros():
