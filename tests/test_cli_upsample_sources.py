@@ -98,6 +98,30 @@ def test_times_that_vary_are_kept(animegen: Call, place: Path, picture: Call) ->
     assert times[1::2][:-1] == [20, 100, 180, 240, 340, 420]
 
 
+@pytest.mark.parametrize("format", ["mp4", "mkv"])
+def test_the_last_frame_is_shown_for_its_own_time(animegen: Call, place: Path, picture: Call, format: str) -> None:
+    from PIL import Image
+
+    images = [Image.fromarray(image) for image in moving(3, picture)]
+    images[0].save(place / "a.gif", save_all=True, append_images=images[1:], duration=[100, 100, 600])
+    clip = clip_of(animegen("upsample", "a.gif", "--with", "crossfade", "--format", format))
+    with VideoReader(clip) as video:
+        frames = list(video.timed())
+    assert [round(frame.time * 1000) for frame in frames] == [0, 50, 100, 150, 200, 500]
+    assert frames[-1].duration is not None
+    assert frames[-1].time + frames[-1].duration == pytest.approx(0.8, abs=1e-3)
+
+
+def test_uneven_times_where_they_cannot_be_kept_are_said(animegen: Call, place: Path, picture: Call) -> None:
+    """Even ones can be had, and then there is nothing to say."""
+    uneven(place / "v.mp4", moving(7, picture), [0, 40, 160, 200, 280, 400, 440])
+    args = ("upsample", "v.mp4", "--with", "crossfade", "--format", "gif")
+    assert "gif keeps no uneven times" in animegen(*args).err
+    even = animegen(*args, "--fps", 40)
+    assert "uneven" not in even.err
+    assert len(frames_of(clip_of(even))) == 20  # 0.48 s
+
+
 def test_sound_is_kept_or_left_out(animegen: Call, place: Path, picture: Call) -> None:
     with_sound(place / "s.mp4", moving(24, picture))
     result = animegen("upsample", "s.mp4", "--with", "crossfade")

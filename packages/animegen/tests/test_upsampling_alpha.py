@@ -63,6 +63,8 @@ def test_there_and_back_loses_no_more_than_alpha_does():
     assert not is_opaque(image)
     bright = unpremultiply(np.full((1, 1, 3), 200, np.uint8), np.full((1, 1), 100, np.uint8))
     assert bright.tolist() == [[[255, 255, 255, 100]]]  # brighter than its alpha allows
+    nothing = unpremultiply(np.full((1, 1, 3), 9, np.uint8), np.zeros((1, 1), np.uint8))
+    assert nothing.tolist() == [[[0, 0, 0, 0]]]  # a stage's overshoot where nothing is to be seen
 
 
 @pytest.mark.parametrize("record", [CARRIES, DOES_NOT], ids=["carried", "apart"])

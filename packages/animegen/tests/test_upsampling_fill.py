@@ -262,3 +262,5 @@ def test_bars_stay_clean():
     assert not drawn[:, 55:].any()
     assert drawn[6:, :55].any(axis=2).all()
     assert made(Scribble(), frames, Factor(2), bars=False)[1].image[0].any()
+    frames[1].pixels[:6] = frames[1].pixels[:, 55:] = 3  # bars of another black: each time has those that are nearer
+    assert [frame.image[0, 0, 0] for frame in made(Scribble(), frames, Factor(4))[:4]] == [0, 0, 3, 3]

@@ -49,6 +49,7 @@ def told(found):
         ("retime", "ABB", ["0>1", "1=2 duplicate", "2= end"]),
         ("retime", "AABB|CCD", ["0>2", "2=3 duplicate", "3=4 cut", "4>6", "6= end"]),
         ("retime", "A|B|C", ["0=1 cut", "1=2 cut", "2= end"]),
+        ("retime", "ABBBBC", ["0>1", "1>5", "5= end"]),  # as long as a run may be
         (
             "retime",
             "ABBBBBC",
