@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
@@ -120,6 +121,42 @@ def test_two_devices_give_the_same_film(animegen: Call, place: Path, picture: Ca
 def test_a_device_that_no_stage_uses_is_said(animegen: Call, film: Path) -> None:
     result = animegen("upsample", film, "--with", "flow", "--device", "cuda:0", "--dry-run")
     assert "cuda:0: not used, as flow works on the CPU" in result.err
+
+
+@pytest.mark.parametrize(("matrix", "full"), [(6, False), (6, True), (1, False), (1, True)])
+def test_drawn_and_copied_frames_go_one_way_of_colour(animegen: Call, place: Path, matrix: int, full: bool) -> None:
+    """A still film of large flat colours: 601 or 709, both ranges. What is coded is what was coded, in every frame."""
+    stripes = np.repeat(np.array([(200, 40, 30), (30, 160, 60), (40, 60, 220), (235, 225, 200)], np.uint8), 16, axis=0)
+    still = np.ascontiguousarray(np.broadcast_to(stripes, (48, 64, 3)))
+    with av.open(str(place / "still.mp4"), "w") as output:
+        video: Any = output.add_stream("libx264", rate=12, options={"crf": "4"})
+        video.width, video.height, video.pix_fmt = 64, 48, "yuv420p"
+        context = video.codec_context
+        context.colorspace, context.color_primaries, context.color_trc = matrix, matrix, matrix
+        context.color_range, context.sample_aspect_ratio = 2 if full else 1, Fraction(4, 3)
+        for index in range(4):
+            frame = av.VideoFrame.from_ndarray(still, format="rgb24").reformat(
+                format="yuv420p", dst_colorspace={6: 5, 1: 1}[matrix], dst_color_range=2 if full else 1
+            )
+            frame.pts, frame.time_base = index, Fraction(1, 12)
+            output.mux(video.encode(frame))
+        output.mux(video.encode(None))
+
+    def coded(path: Path) -> tuple[list[np.ndarray], tuple[Any, ...]]:
+        with av.open(str(path)) as container:
+            context = container.streams.video[0].codec_context
+            planes = [frame.to_ndarray().astype(int)[:48] for frame in container.decode(video=0)]
+            tags = context.colorspace, context.color_primaries, context.color_trc, context.color_range
+            return planes, (*tags, context.sample_aspect_ratio)
+
+    before, tags = coded(place / "still.mp4")
+    assert (tags[0], tags[3]) == ({6: 6, 1: 1}[matrix], 2 if full else 1)
+    after, kept = coded(clip_of(animegen("upsample", "still.mp4", "--with", "crossfade", "--factor", 3)))
+    assert kept == tags
+    assert len(after) == 12
+    for image in after:
+        assert abs(image.mean() - before[0].mean()) < 1
+        assert abs(image.mean() - after[0].mean()) < 0.05
 
 
 def test_options_that_nothing_asks_for_are_said(animegen: Call, film: Path) -> None:

@@ -112,14 +112,22 @@ def test_the_last_frame_is_shown_for_its_own_time(animegen: Call, place: Path, p
     assert frames[-1].time + frames[-1].duration == pytest.approx(0.8, abs=1e-3)
 
 
-def test_uneven_times_where_they_cannot_be_kept_are_said(animegen: Call, place: Path, picture: Call) -> None:
-    """Even ones can be had, and then there is nothing to say."""
+def test_uneven_times_where_they_cannot_be_kept_are_said(
+    animegen: Call, place: Path, picture: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even ones can be had, and then there is nothing to say. A sheet names no times that are not so."""
+    import animegen.film.outputs as outputs
+
     uneven(place / "v.mp4", moving(7, picture), [0, 40, 160, 200, 280, 400, 440])
     args = ("upsample", "v.mp4", "--with", "crossfade", "--format", "gif")
+    rates: list[Any] = []
+    sheet = outputs.contact_sheet
+    monkeypatch.setattr(outputs, "contact_sheet", lambda *a, fps: rates.append(fps) or sheet(*a, fps=fps))
     assert "gif keeps no uneven times" in animegen(*args).err
     even = animegen(*args, "--fps", 40)
     assert "uneven" not in even.err
     assert len(frames_of(clip_of(even))) == 20  # 0.48 s
+    assert rates == [None, 40]
 
 
 def test_sound_is_kept_or_left_out(animegen: Call, place: Path, picture: Call) -> None:
@@ -294,6 +302,18 @@ def test_duplicates_are_left_held_or_retimed(animegen: Call, place: Path, pictur
         assert doubles["retimed_frames"] == (4 if policy == "retime" else 0)
     assert found["leave"] == found["hold"] == 9
     assert found["retime"] == 5 + 4 * 3
+
+
+def test_a_drawing_that_stands_is_held_beyond_the_longest_run(animegen: Call, place: Path, picture: Call) -> None:
+    drawings = moving(3, picture)
+    write_video(place / "long.mkv", [drawings[0], *[drawings[1]] * 4, drawings[2]], FPS)
+    args = ("upsample", "long.mkv", "--with", "crossfade", "--duplicates", "retime", "--max-run", 3, "--format", "mkv")
+    clip = clip_of(animegen(*args))
+    doubles = read_record(clip.parent)["steps"][0]["info"]["duplicates"]
+    assert doubles == {"frames": 3, "held": 3, "retimed_runs": 0, "retimed_frames": 0}
+    made = frames_of(clip)
+    assert all(np.array_equal(image, drawings[1]) for image in made[2:9])
+    assert not np.array_equal(made[9], drawings[1])
 
 
 def test_an_opaque_film_is_not_made_rgb_to_look_for_duplicates(
