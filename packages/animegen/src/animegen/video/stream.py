@@ -83,6 +83,8 @@ def probe(path: Path, head: bytes, refuse: Callable[[str], InputError]) -> Facts
             if stream is None:
                 cover = " and a cover" if container.streams.video else ""
                 raise refuse(f"it has no picture, only sound or text{cover}")
+            if stream.codec_context is None:
+                raise refuse("how its pictures are coded is not known here")
             first, start = _first(container, stream)
             if first is None:
                 raise refuse("it has no frames")
