@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -168,6 +169,22 @@ def test_the_folder_of_an_earlier_run(animegen: Call, pair: tuple[Path, Path], q
         assert video.fps == 12
     again = clip_of(animegen("upsample", clip.parent, "--with", "crossfade", "--factor", 2, "--format", "mkv"))
     assert len(frames_of(again)) == 4 * 3
+
+
+def test_a_run_without_its_frames_is_taken_from_its_lossless_clip(
+    animegen: Call, pair: tuple[Path, Path], quick: tuple[str, ...]
+) -> None:
+    run = clip_of(animegen("run", *pair, *quick, "--format", "mp4,mkv")).parent
+    frames = frames_of(run / "frames", fps=FPS)
+    shutil.rmtree(run / "frames")
+    args = ("upsample", run, "--with", "crossfade", "--format", "mkv")
+    made = frames_of(clip_of(animegen(*args)))
+    assert all(np.array_equal(a, b) for a, b in zip(made[::2], frames, strict=True))
+    for clip in run.glob("clip.*"):
+        clip.unlink()
+    gone = animegen(*args)
+    assert (gone.code, len(gone.errors)) == (4, 1)
+    assert "whose clip is gone" in gone.err
 
 
 def test_alpha_is_kept(animegen: Call, place: Path, picture: Call) -> None:

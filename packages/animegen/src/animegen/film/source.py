@@ -161,7 +161,7 @@ def _run_clip(folder: Path, fps: Fraction | None) -> tuple[Path, Fraction | None
         raise InputError(f"{folder} is a run that was not finished.", hint="go on with it first: its command, --resume")
     rate = fps or Fraction(outputs["fps"])
     names = sorted(outputs["clip"], key=lambda name: not name.endswith(_LOSSLESS))
-    for name in [outputs["frames"]] if "frames" in outputs else names:
+    for name in [*([outputs["frames"]] if "frames" in outputs else []), *names]:
         path = folder / name
         if path.exists():
             return path, rate if path.is_dir() else None
