@@ -122,7 +122,7 @@ def test_the_file_is_loaded_and_draws_another_clip(
     from animegen_tooncrafter.stage import ToonCrafter
 
     result = run(replace(options, ema=0.5), material, tmp_path, 3)
-    assert result.use == f"-o tooncrafter.file={result.files[0]}"
+    assert result.use == f"--interpolator tooncrafter -o tooncrafter.file={result.files[0]}"
     assert inspect(result.files[0]).missing == ()
     trained = json.loads(inspect(result.files[0]).parts["unet"].file.metadata["trained"])
     assert trained == {"variant": "rectify", "steps": 3, "average": True}

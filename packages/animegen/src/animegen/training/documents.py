@@ -83,6 +83,7 @@ class TrainingRecord:
             weights=weights,
             facts=dict(plan.facts),
             step=earlier["step"] if earlier else 0,
+            loss=earlier["loss"] if earlier else None,
             seconds=earlier["seconds"] if earlier else 0.0,
             warnings=list(plan.warnings),
         )

@@ -132,10 +132,8 @@ class Training:
         plan = self._planned()
         self.check()
         record = TrainingRecord.of(
-            self.settings, self.material, plan, self._identity(plan), self._weight_digests(), self._earlier
+            self.settings, self.material, plan, self._identity(plan), self._weight_digests(), self._earlier if self.order.resume else None
         )
-        if not self.order.resume:
-            record.step = 0
         with self._recorded(record), _Losses(self.out / LOSSES) as losses:
 
             def told(step: TrainingStep) -> None:

@@ -113,7 +113,7 @@ class ToonCrafterTrainer:
             self._write(checkpoint, learnt, path)
         loss = learnt.loss
         towers = f" -o tooncrafter.towers={options.towers}" if options.towers else ""
-        return TrainingResult((path,), learnt.step, loss, use=f"-o tooncrafter.file={path}{towers}")
+        return TrainingResult((path,), learnt.step, loss, use=f"--interpolator {STAGE} -o tooncrafter.file={path}{towers}")
 
     def _task(self, checkpoint: Checkpoint, clips: list[Clip], order: Order, out: Path) -> RectificationTask:
         options = self.options
