@@ -119,4 +119,4 @@ def test_too_little_memory_says_what_to_type(draw: Draw, capped: Callable[[float
     capped(0.01)
     with pytest.raises(ResourceError, match=r"out of memory on cuda:0 in tooncrafter") as error:
         draw("single")
-    assert any("device_map=offload" in hint or "--size" in hint for hint in error.value.hints)
+    assert any("device_map=offload" in hint or "size=" in hint for hint in error.value.hints)

@@ -165,7 +165,7 @@ def test_the_next_smaller_setting_is_named_and_helps(published: Sizes) -> None:
     options = ToonCrafterOptions(device_map="single", guidance="together", decoder_frames=8)
     choice = choose(options, there, published, CLIP)
     hints = next_smaller(options, there, choice)
-    asked = ["decoder_frames=1", "guidance=apart", "device_map=offload", "--dtype float16", "--size"]
+    asked = ["decoder_frames=1", "guidance=apart", "device_map=offload", "--dtype float16", "size=448x256"]
     assert [name for hint in hints for name in asked if name in hint] == asked
     total = choice.needs["cuda:0"][0]
     smaller = choose(replace(options, device_map="offload"), there, published, CLIP).needs["cuda:0"][0]

@@ -6,7 +6,7 @@ Importing this module imports neither numpy nor cv2: a plugin's `plugin.py` need
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
@@ -174,6 +174,8 @@ class InterpolatorSpec(StageSpec):
         uses_prompt: Whether a text prompt changes its result.
         uses_seed: Whether the seed changes its result.
         preview: Values of its options that ``--preview`` sets where the user set none: fewer steps, a smaller model.
+        drawn_at: ``drawn_at(options)`` gives the width × height that a stage with these options draws at, or None for
+            `Needs.size`; for a stage that was made for one size and can be told another.
     """
 
     frames: int | None = None
@@ -182,6 +184,12 @@ class InterpolatorSpec(StageSpec):
     uses_prompt: bool = False
     uses_seed: bool = False
     preview: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    drawn_at: Callable[[Any], tuple[int, int] | None] | None = None
+
+    def needs_for(self, options: Any) -> Needs:
+        """What a stage with these options asks of its input."""
+        size = self.drawn_at(options) if self.drawn_at is not None else None
+        return self.needs if size is None else replace(self.needs, size=size)
 
 
 @dataclass(frozen=True)

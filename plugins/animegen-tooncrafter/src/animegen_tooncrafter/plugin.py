@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from animegen import InterpolatorSpec, Needs, TrainerSpec, hookimpl, option
@@ -73,6 +74,11 @@ class ClipOptions:
         "Where random numbers are drawn: device as published, or cpu, and a seed gives one clip on all devices.",
         choices=("device", "cpu"),
     )
+    size: str | None = option(
+        None,
+        "Width x height that is drawn at, multiples of 64; none is 512x320, as trained. Panels are letterboxed into it, "
+        "and the clip is brought to the run's --size.",
+    )
     second_pass: bool = option(
         True, "Decode the two frames in the middle once more, as published; without it decoding takes half the time."
     )
@@ -118,6 +124,11 @@ class ToonCrafterOptions(SketchOptions, PlacementOptions, ClipOptions):
                 f"guidance_interval of tooncrafter is {', '.join(f'{one:g}' for one in interval) or 'empty'}.",
                 hint="two shares, the smaller first: -o tooncrafter.guidance_interval=0.2,0.9",
             )
+        if self.size is not None and self.drawn_at is None:
+            raise UsageError(
+                f"size of tooncrafter is {self.size!r}; it takes WIDTHxHEIGHT in multiples of {MULTIPLE}.",
+                hint="512x320 is what the model was trained at; 512x512 works too",
+            )
         if self.towers and not self.file:
             raise UsageError(
                 "tooncrafter.towers goes with tooncrafter.file.",
@@ -128,6 +139,13 @@ class ToonCrafterOptions(SketchOptions, PlacementOptions, ClipOptions):
                 f"device_map of tooncrafter is {self.device_map!r}; it takes {', '.join(DEVICE_MAPS)} or a JSON file.",
                 hint="what such a file holds: docs/tooncrafter.md",
             )
+
+    @property
+    def drawn_at(self) -> tuple[int, int] | None:
+        """Width and height that `size` names."""
+        match = re.fullmatch(r"(\d{1,5})\s*[xX×]\s*(\d{1,5})", self.size or "")
+        size = (int(match[1]), int(match[2])) if match else (0, 0)
+        return size if min(size) and not any(side % MULTIPLE for side in size) else None
 
     @property
     def guided(self) -> bool:
@@ -173,6 +191,7 @@ def animegen_interpolators() -> list[InterpolatorSpec]:
             uses_prompt=True,
             uses_seed=True,
             preview={"steps": 8, "second_pass": False},
+            drawn_at=lambda options: options.drawn_at,
         )
     ]
 

@@ -256,7 +256,8 @@ def denoise(
 def decode(latents: Tensor, conditions: Conditions, parts: Parts, settings: Settings) -> Tensor:
     """The last third: frames (T, 3, H, W) float32 on the first stage's device."""
     with parts.first_stage() as first_stage:
-        references = first_stage.references(conditions.keyframes.features)
+        # They may come from an encoder in another format; see `stage.ToonCrafter`.
+        references = first_stage.references(tuple(one.to(first_stage.dtype) for one in conditions.keyframes.features))
         clip = latents[0].transpose(0, 1)
         return first_stage.decode(clip, references, chunking=settings.chunking, second_pass=settings.second_pass)
 

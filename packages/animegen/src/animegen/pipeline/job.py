@@ -209,7 +209,9 @@ class Job:
         They differ in how a panel comes in, and not in how a frame goes out.
         """
         sizes = [(image.shape[1], image.shape[0]) for image in self.images]
-        needs = self._spec("interpolator").needs
+        choice = self._session.settings.one("interpolator")
+        assert choice is not None
+        needs = self._spec("interpolator").needs_for(choice.options.values)
         return [plan_fit(sizes[0], size, mode=self.run.size, needs=needs) for size in sizes]
 
     def fit(self) -> list[Image]:

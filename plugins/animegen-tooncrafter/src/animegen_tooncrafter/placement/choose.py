@@ -178,5 +178,5 @@ def next_smaller(options: ToonCrafterOptions, machine: Machine, choice: Choice) 
         hints.append(f"{name}.device_map=offload (each part comes when it runs)")
     if device != "cpu" and BYTES[machine.dtypes[device]] == 4:
         hints.append("--dtype float16 (half the memory)")
-    hints.append("a smaller --size, in multiples of 64, such as 448x256")
+    hints.append(f"{name}.size=448x256 (a smaller clip, in multiples of 64)")
     return tuple(hints)
