@@ -6,15 +6,18 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from animegen import Box, DetectorSpec, InterpolatorSpec, MetricSpec, Region, StageSpec, hookimpl
+from animegen import Box, DetectorSpec, InterpolatorSpec, MetricSpec, Region, StageSpec, TrainerSpec, hookimpl
 from animegen.contract import check_plugin, failed
 from animegen.measuring import Quantity, Sample, Scores
 from animegen.registry import Registry, import_target
+from animegen.stages import Trainer
+from animegen.training.records import Order, TrainingPlan, TrainingResult
 
 NAME = "animegen_test_hooks_plugin"
 
@@ -30,16 +33,16 @@ def plugin(hook: str, record: Any, stage: type) -> Registry:
 
 def made(registry: Registry, kind: Any) -> Any:
     """The only stage of a registry, made from its default options."""
-    (found,) = registry.stages()
+    (found,) = registry.stages(kind)
     assert found.kind == kind
     assert found == registry.find(kind, "tiny:made")
     return import_target(found)(found.spec.options(), None)
 
 
-def assert_contract(registry: Registry) -> None:
+def assert_contract(registry: Registry, least: int = 5) -> None:
     findings = check_plugin("tiny", registry)
     assert not failed(findings), "\n".join(map(str, findings))
-    assert sum(finding.level == "ok" for finding in findings) > 5
+    assert sum(finding.level == "ok" for finding in findings) > least
 
 
 TARGET = f"{NAME}:Made"
@@ -107,3 +110,21 @@ def test_hook_animegen_metrics() -> None:
     registry = plugin("animegen_metrics", spec, Brightness)
     assert made(registry, "metric")(Sample(IMAGE[None], (0,))) == {"brightness": [200.0]}
     assert_contract(registry)
+
+
+def test_hook_animegen_trainers() -> None:
+    class Count:
+        def __init__(self, options: Any, context: Any) -> None: ...
+
+        def plan(self, material: Path, order: Order) -> TrainingPlan:
+            return TrainingPlan("nothing", "nothing", "")
+
+        def __call__(self, material: Path, out: Path, order: Order, tell: Any) -> TrainingResult:
+            return TrainingResult((), order.steps)
+
+    registry = plugin("animegen_trainers", TrainerSpec("made", TARGET, "Counts."), Count)
+    trainer = made(registry, "trainer")
+    assert isinstance(trainer, Trainer)
+    assert trainer(Path(), Path(), Order(3), None).step == 3
+    assert list(registry.stages()) == []  # a trainer takes no part in a clip
+    assert_contract(registry, least=3)

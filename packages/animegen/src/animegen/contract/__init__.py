@@ -19,7 +19,7 @@ from animegen.contract.findings import Finding, failed
 from animegen.contract.imports import imported_at_start
 from animegen.errors import AnimeGenError, did_you_mean
 from animegen.options import Layer, OptionInfo, describe_options, json_schema, resolve, to_json
-from animegen.registry import Plugin, Registry, Stage
+from animegen.registry import Plugin, Registry, Stage, check_libraries, import_target
 from animegen.stages import InterpolatorSpec, StageSpec, Weight
 from animegen.weights.store import WeightStore
 
@@ -61,7 +61,8 @@ def check_plugin(
     if row.state == "failed":
         return [*findings, Finding("error", "load", f"{row.name} did not load: {row.reason}.")]
     stages = [stage for stage in registry.stages() if stage.plugin == row]
-    findings += _check_hooks(row, stages)
+    trainers = [stage for stage in registry.stages("trainer") if stage.plugin == row]
+    findings += _check_hooks(row, [*stages, *trainers])
     for stage in stages:
         if heavy or not _is_heavy(stage.spec):
             own = (options or {}).get(stage.name)
@@ -71,6 +72,9 @@ def check_plugin(
             findings += check_record(stage)
             text = "it loads weights or asks for an accelerator; run the check with --heavy."
             findings.append(Finding("skipped", "run", text, stage.full_name))
+    for trainer in trainers:
+        findings += check_record(trainer)
+        findings.append(_importable(trainer))
     return findings
 
 
@@ -134,6 +138,19 @@ def option_text(info: OptionInfo, value: Any) -> str:
     if (info.many and value == ("",)) or (info.optional and text == "none"):
         raise ValueError(f"{info.name}: {value!r} cannot be typed; it would be read as something else.")
     return text
+
+
+def _importable(trainer: Stage) -> Finding:
+    """Whether a trainer is there. What it does is not tried: that takes material, and time."""
+    try:
+        check_libraries(trainer)
+    except AnimeGenError as absent:  # no fault of the plugin
+        return Finding("skipped", "import", absent.message, trainer.full_name)
+    try:
+        import_target(trainer)
+    except AnimeGenError as error:
+        return Finding("error", "import", error.message, trainer.full_name)
+    return Finding("ok", "import", f"{trainer.spec.target} can be imported.", trainer.full_name)
 
 
 def _is_heavy(spec: StageSpec) -> bool:
