@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from animegen.clip import Clip
+from animegen.errors import AnimeGenError
 from animegen.imageio import write_image
 from animegen.pictures.overlay import draw_regions, side_by_side
 from animegen.pictures.sheet import contact_sheet
@@ -54,8 +56,18 @@ class RestoredFrames(Sequence["Image"]):
         return self.fitting.restore(self.result.load(index % len(self)))
 
 
-def write_outputs(job: Job, record: RunRecord, folder: RunFolder, reporter: Reporter) -> None:
-    """Write everything a user looks at into the run's folder, and list it in `record`."""
+def write_outputs(
+    job: Job, record: RunRecord, folder: RunFolder, reporter: Reporter, twins: Sequence[Path] = ()
+) -> None:
+    """Write everything a user looks at into the run's folder, and list it in `record`.
+
+    Args:
+        job: A strip after its last step.
+        record: Its record.
+        folder: Its folder.
+        reporter: Told how far it is.
+        twins: Folders of finished runs of the same panels; see `Pipeline.run`.
+    """
     options = job.run
     frames: Sequence[Image] = RestoredFrames(job)
     stem = f"{CLIP}-{UNTRAINED}" if record.untrained else CLIP
@@ -63,23 +75,53 @@ def write_outputs(job: Job, record: RunRecord, folder: RunFolder, reporter: Repo
     if any(job.regions):
         write_image(folder.path / BALLOONS, _balloons(job))
         names["balloons"] = BALLOONS
+    size = RestoredFrames(job).fitting.size
+    if options.keep == "all":
+        names["frames"] = FRAMES
+    facts = {
+        "count": len(frames),
+        "fps": str(job.rate),
+        "width": size[0],
+        "height": size[1],
+        "seconds": round(float(len(frames) / job.rate), 4),
+    }
+    if twin := _same_frames(twins, record, {name: names.get(name) for name in ("clip", "sheet", "frames")} | facts):
+        _link_outputs(twin, names, folder.path)
+        record.outputs = {**names, **facts}
+        return
     if options.keep == "all":
         _write_frames(RestoredFrames(job), folder.path / FRAMES)
-        frames, names["frames"] = FrameFolder(folder.path / FRAMES), FRAMES
+        frames = FrameFolder(folder.path / FRAMES)
     for name in names["clip"]:
         counted = _counted(frames, reporter)
         comment = f"animegen run {record.id}" + (f" ({UNTRAINED})" if record.untrained else "")
         write_video(folder.path / name, counted, job.rate, comment=comment, warn=reporter.warned)
     write_image(folder.path / SHEET, _sheet(job, frames, record))
-    width, height = RestoredFrames(job).fitting.size
-    record.outputs = {
-        **names,
-        "count": len(frames),
-        "fps": str(job.rate),
-        "width": width,
-        "height": height,
-        "seconds": round(float(len(frames) / job.rate), 4),
-    }
+    record.outputs = {**names, **facts}
+
+
+def _same_frames(twins: Sequence[Path], record: RunRecord, outputs: Mapping[str, Any]) -> Path | None:
+    """The folder of a finished run whose last step left the same pictures, shown in the same way."""
+    for twin in twins:
+        try:
+            other = read_record(twin)
+        except AnimeGenError:
+            continue
+        shown = {name: other["outputs"].get(name) for name in outputs}
+        same = other["status"] == "done" and shown == outputs and other["untrained"] == record.untrained
+        same = same and all((twin / name).is_file() for name in (*outputs["clip"], outputs["sheet"]))
+        if same and other["steps"] and other["steps"][-1]["output"] == record.steps[-1].output:
+            return twin
+    return None
+
+
+def _link_outputs(twin: Path, names: Mapping[str, Any], folder: Path) -> None:
+    files = [*names["clip"], names["sheet"]]
+    if "frames" in names:
+        shutil.rmtree(folder / names["frames"], ignore_errors=True)
+        files += [f"{names['frames']}/{path.name}" for path in sorted((twin / names["frames"]).glob("*.png"))]
+    for file in files:
+        link(twin / file, folder / file)
 
 
 def _sheet(job: Job, frames: Sequence[Image], record: RunRecord) -> Image:

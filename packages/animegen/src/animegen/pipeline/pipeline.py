@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -24,12 +24,13 @@ from animegen.pipeline.plan import plan_lines, together_too_much, untrained_stag
 from animegen.pipeline.progress import Reporter
 from animegen.pipeline.record import RunRecord, record_layer, settings_tables
 from animegen.pipeline.runfolder import CACHE, RunFolder, recorded
-from animegen.pipeline.session import Session
+from animegen.pipeline.session import Opened, Session
 from animegen.pipeline.store import DiskStore, MemoryStore, Store
 from animegen.registry import Registry
 from animegen.settings import recipes
 from animegen.settings.layers import ConfigLayer, environment_layer, file_layer, plugins_off
 from animegen.settings.resolve import Choice, Settings, resolve_settings, table_names
+from animegen.settings.roles import Role
 from animegen.stages import InterpolatorSpec
 from animegen.upsampling.fill import SLICE
 from animegen.weights.store import WeightStore
@@ -57,6 +58,9 @@ class Pipeline:
         reporter: Told what happens.
         force: Make every result anew, whatever an earlier run left.
         config: Use ``animegen.toml`` and the environment.
+        beside: Another pipeline whose results, open stages, registry, weights and reporter this one shares, as the
+            configurations of an ablation do; only one of them may be at work at a time.
+        devices: Lent to stages in place of those that the settings name; see `Session`.
 
     Raises:
         UsageError: An unknown stage or option, or a bad value.
@@ -77,10 +81,14 @@ class Pipeline:
         force: bool = False,
         config: bool = True,
         weights: WeightStore | None = None,
+        beside: Pipeline | None = None,
+        devices: Sequence[str] = (),
     ) -> None:
-        self.registry = registry or Registry(off=plugins_off(file_layer()) if config else ())
-        self.reporter = reporter or Reporter()
-        self.weights = weights or WeightStore()
+        if beside is not None:
+            registry, reporter, weights, out = beside.registry, beside.reporter, beside.weights, beside.out
+        self.registry: Registry = registry or Registry(off=plugins_off(file_layer()) if config else ())
+        self.reporter: Reporter = reporter or Reporter()
+        self.weights: WeightStore = weights or WeightStore()
         reason = ""
         if layers is None:
             layers, reason = usual_layers(self.registry, recipe, settings or {}, config=config)
@@ -88,9 +96,16 @@ class Pipeline:
         if (size := self.settings.run.values.size) not in ("fit", "crop"):
             parse_size(size)  # now, and not after the first steps
         self.reason = reason
-        self.out = None if out is None else Path(out)
+        self.out: Path | None = None if out is None else Path(out)
         store: Store = MemoryStore() if self.out is None else DiskStore(self.out / CACHE, fresh=force)
-        self._session = Session(self.settings, store, weights=self.weights, reporter=self.reporter)
+        opened: Opened = {}
+        if beside is not None:
+            store, opened, devices = beside._session.store, beside._opened, devices or beside._devices
+        self._opened: Opened = opened
+        self._devices: tuple[str, ...] = tuple(devices)
+        self._session: Session = Session(
+            self.settings, store, weights=self.weights, reporter=self.reporter, opened=opened, devices=devices
+        )
         self._asked: dict[tuple[Any, ...], Planned | None] = {}
 
     def __enter__(self) -> Pipeline:
@@ -102,6 +117,20 @@ class Pipeline:
     def job(self, panels: PanelPair | Strip) -> Job:
         """A strip at the start of its way. Raises UsageError where it has too few panels."""
         return Job(self._session, panels)
+
+    def identity(self, choice: Choice) -> dict[str, Any]:
+        """What makes a stage of this pipeline give the result it gives; see `Session.identity`."""
+        return self._session.identity(choice)
+
+    @property
+    def made(self) -> Mapping[Role, int]:
+        """Results made so far, and not taken from the store, by role."""
+        return self._session.made
+
+    def let_go(self, *, but: str | None = None) -> None:
+        """Let go of open stages, those of pipelines beside this one too; those in the role `but` stay."""
+        for role in {slot[0] for slot in self._opened} - {but}:
+            self._session.close(cast("Role", role))
 
     def run_id(self, panels: PanelPair | Strip) -> str:
         """Hash of a strip and of everything that decides its clip."""
@@ -168,6 +197,8 @@ class Pipeline:
         resume: bool = False,
         inputs: Mapping[str, Any] | None = None,
         label: str = "",
+        folder: Path | None = None,
+        twins: Sequence[Path] = (),
     ) -> Clip:
         """Turn a pair, or a longer strip, into a clip.
 
@@ -177,6 +208,9 @@ class Pipeline:
                 one is given back as it is.
             inputs: Facts about the panels for run.json (paths, hashes).
             label: Names the run's folder; the panels' names otherwise.
+            folder: The run's folder itself, in place of a new one below that of all runs.
+            twins: Folders of finished runs of the same panels: where one shows the very same frames, its files are
+                linked instead of being encoded once more.
 
         Raises:
             AnimeGenError: As the class says; what is finished is kept.
@@ -196,25 +230,30 @@ class Pipeline:
         if strip.prompt and strip.prompt != self.settings.run.values.prompt:  # run.json must make this very clip again
             record.settings["run"]["prompt"] = strip.prompt
             record.run["prompt"] = {"value": strip.prompt, "source": "pair"}
-        folder = None
+        place = None
         if self.out is None:
             self.check(strip)
         else:
-            found = RunFolder.find(self.out, record.id) if resume else None
+            found = None
+            if resume:
+                found = RunFolder.find(self.out, record.id) if folder is None else RunFolder.at(folder, record.id)
             if found and found[1] == "done":
                 return open_run(found[0].path)
             self.check(strip)
             first, last = strip.panels[0].name or "first", strip.panels[-1].name or "last"
             label = label or (f"{first}-{last}" if len(strip.panels) > 1 else first)
-            folder = found[0] if found else RunFolder.create(self.out, record, label)
+            if found:
+                place = found[0]
+            else:
+                place = RunFolder.create(self.out, record, label) if folder is None else RunFolder(folder)
         with ExitStack() as stack:
-            if folder:
-                stack.enter_context(folder.logging())
-                folder.save(record)
-            stack.enter_context(recorded(record, folder))
-            return self._run(self.job(strip), record, folder)
+            if place:
+                stack.enter_context(place.logging())
+                place.save(record)
+            stack.enter_context(recorded(record, place))
+            return self._run(self.job(strip), record, place, twins)
 
-    def _run(self, job: Job, record: RunRecord, folder: RunFolder | None) -> Clip:
+    def _run(self, job: Job, record: RunRecord, folder: RunFolder | None, twins: Sequence[Path] = ()) -> Clip:
         if record.untrained:
             self._warn(record, untrained_words(record.untrained))
         if crowded := together_too_much(self.planned(job.strip)):
@@ -230,7 +269,7 @@ class Pipeline:
                 folder.save(record)
         self.reporter.started(total, total, "write", "clip and contact sheet" if folder else "frames")
         started = time.perf_counter()
-        clip = self._finish(job, record, folder)
+        clip = self._finish(job, record, folder, twins)
         self.reporter.finished("write", f"{len(clip)} frames", time.perf_counter() - started, False)
         return clip
 
@@ -251,12 +290,12 @@ class Pipeline:
             record.warnings.append(message)
             self.reporter.warned(message)
 
-    def _finish(self, job: Job, record: RunRecord, folder: RunFolder | None) -> Clip:
+    def _finish(self, job: Job, record: RunRecord, folder: RunFolder | None, twins: Sequence[Path]) -> Clip:
         if folder is None:
             frames = np.stack(RestoredFrames(job))
             record.status = "done"
             return Clip(frames, job.rate, warnings=tuple(record.warnings), record=None)
-        write_outputs(job, record, folder, self.reporter)
+        write_outputs(job, record, folder, self.reporter, twins)
         record.status = "done"
         folder.save(record)
         return open_run(folder.path)

@@ -90,6 +90,15 @@ class RunFolder:
         _, path, status = max(found)
         return cls(path), status
 
+    @classmethod
+    def at(cls, path: Path, run_id: str) -> tuple[RunFolder, str] | None:
+        """The folder of a run that was given its place, and its status; None where it holds no run with this id."""
+        try:
+            document = json.loads((path / FILE_NAME).read_text("utf-8"))
+            return (cls(path), document["status"]) if document["id"] == run_id else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
     def save(self, record: RunRecord) -> None:
         """Write run.json whole."""
         write_bytes(self.path / FILE_NAME, record.to_json().encode())

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from animegen.errors import AnimeGenError, InputError, MissingError, ResourceError, StageError
-from animegen.options import describe_options, to_json
+from animegen.options import canonical_json, describe_options, to_json
 from animegen.pipeline.hashing import code_digest, file_digest, json_digest
 from animegen.pipeline.progress import Reporter
 from animegen.pipeline.record import StepRecord, peak_memory_mib
@@ -57,6 +57,10 @@ class StageContext:
             self.warnings.append(message)
 
 
+Opened = dict[tuple[str, ...], tuple[Any, StageContext]]
+"""Stages that are open, by role, name and settings: of one session, or of several that take turns."""
+
+
 class Session:
     """Opens each stage once, runs pieces of work through it, and keeps their results in a store.
 
@@ -66,6 +70,12 @@ class Session:
         weights: Where weights lie.
         reporter: Told what happens.
         smaller: See `blame`.
+        opened: Where open stages are kept; sessions with the same one open a stage with the same options once.
+        devices: Those lent to stages in place of the ones that the settings name. A result does not depend on which
+            of several equal devices made it, so it keeps its name.
+
+    Attributes:
+        made: Results made so far, and not taken from the store, by role.
     """
 
     def __init__(
@@ -76,13 +86,17 @@ class Session:
         weights: WeightStore,
         reporter: Reporter | None = None,
         smaller: str = SMALLER,
+        opened: Opened | None = None,
+        devices: Sequence[str] = (),
     ) -> None:
         self.settings = settings
         self.store = store
         self.reporter = reporter or Reporter()
         self._weights, self._smaller = weights, smaller
         self._part, self._part_name = (0, 1), ""
-        self._open: dict[tuple[Role, str], tuple[Any, StageContext]] = {}
+        self._open: Opened = {} if opened is None else opened
+        self._devices = tuple(devices)
+        self.made: dict[Role, int] = {}
 
     def identity(self, choice: Choice) -> dict[str, Any]:
         """What makes a stage give the result it gives: name, version, code, options, weights, number format."""
@@ -129,7 +143,8 @@ class Session:
     def context(self, choice: Choice) -> StageContext:
         """What a stage is lent."""
         run = self.settings.run.values
-        devices = tuple(part.strip() for part in run.device.split(",") if part.strip()) or ("auto",)
+        named = tuple(part.strip() for part in run.device.split(",") if part.strip()) or ("auto",)
+        devices = self._devices or named
         untrained = self.settings.untrained(choice)
         return StageContext(choice.stage, devices, run.dtype, self._weights, _PartReporter(self), untrained)
 
@@ -157,7 +172,8 @@ class Session:
 
     def stage(self, choice: Choice) -> tuple[Any, StageContext]:
         """The stage itself, imported and made on first use."""
-        slot = (choice.role, choice.stage.full_name)
+        options = canonical_json(to_json(choice.options.values))
+        slot = (choice.role, choice.stage.full_name, options, str(self.settings.untrained(choice)))
         if slot not in self._open:
             context = self.context(choice)
             target = import_target(choice.stage)
@@ -224,6 +240,7 @@ class Session:
                     with blame(choice, smaller=self._smaller):
                         info = work(stage, writer)
                     entry = writer.finish({**info, "warnings": context.warnings})
+                    self.made[choice.role] = self.made.get(choice.role, 0) + 1
         record.input += inputs
         record.output.append(entry.digest)
         record.seconds = round(record.seconds + time.perf_counter() - started, 4)
