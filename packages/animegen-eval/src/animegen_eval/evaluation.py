@@ -1,0 +1,306 @@
+"""`evaluate`: clips in, tables out.
+
+The steps, each usable by itself (`ablation` does so): sources (`samples`), items (`held_out`, `two_panel`), scores
+(`scoring.Scorer`), rows (`rows`), figures (`summary`), files (`tables`).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from animegen.errors import InputError, MissingError, UsageError
+from animegen.pipeline.progress import Reporter
+from animegen.pipeline.record import environment
+from animegen.weights.store import WeightStore
+from animegen_eval import held_out, two_panel
+from animegen_eval.cache import ScoreCache
+from animegen_eval.drawing import Drawing
+from animegen_eval.items import Item
+from animegen_eval.metrics import ChosenMetric, choose_metrics
+from animegen_eval.profiles import Profile, adjusted, find_profile
+from animegen_eval.rows import Row, clip_rows, frame_rows
+from animegen_eval.samples.pictures import Memory
+from animegen_eval.samples.sources import Source, find_sources
+from animegen_eval.samples.truth import match
+from animegen_eval.scoring import HELD, WINDOW, Score, Scorer, need
+from animegen_eval.summary import summarise
+from animegen_eval.tables import Evaluation, write
+
+if TYPE_CHECKING:
+    from animegen.registry import Registry
+    from animegen.settings.layers import ConfigLayer
+
+CACHE = ".cache"
+"""Below the folder of an evaluation: scores, and the frames of interpolators that drew here."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be evaluated.
+
+    Attributes:
+        paths: Runs, folders of frames, videos, folders of these.
+        profile: Name of the profile; empty for the one that fits: held-out-middle where interpolators are named.
+        metrics: Names of metrics or quantities; none for all that are installed.
+        truth: Folder of true clips.
+        interpolators: Names of those that draw here.
+        gaps, parts: In place of the profile's.
+        fps: Of folders of frames.
+        by: ``config``, ``title`` or ``clip``: what the summary has lines for.
+        device, dtype: Handed to metrics and interpolators.
+        allow_missing: Metrics whose weights are absent are no error.
+        argv: The command, for the record.
+    """
+
+    paths: tuple[Path, ...]
+    profile: str = ""
+    metrics: tuple[str, ...] = ()
+    truth: Path | None = None
+    interpolators: tuple[str, ...] = ()
+    gaps: tuple[int, ...] = ()
+    parts: int | None = None
+    fps: Fraction | None = None
+    by: str = "config"
+    device: str = "auto"
+    dtype: str = "auto"
+    allow_missing: bool = False
+    argv: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
+
+
+class Evaluator:
+    """One evaluation, from its plan to its tables. A context manager: leaving it lets go of interpolators.
+
+    Args:
+        request: What is to be evaluated.
+        registry: What is installed.
+        layers: Settings, weakest first: options of metrics and interpolators.
+        out: Folder of the evaluation; None writes and keeps nothing.
+        cache: Folder of scores and drawn frames, which evaluations may share; below `out` where it is not given.
+        weights: Where weights lie.
+        reporter: Told what happens.
+        held, window: Bytes, see `scoring`.
+
+    Raises:
+        AnimeGenError: As the class says: bad names, inputs that do not go together, what is missing.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        registry: Registry,
+        *,
+        layers: Sequence[ConfigLayer] = (),
+        out: Path | None = None,
+        cache: Path | None = None,
+        weights: WeightStore | None = None,
+        reporter: Reporter | None = None,
+        held: int = HELD,
+        window: int = WINDOW,
+    ) -> None:
+        self.request, self.out = request, out
+        self.reporter = reporter or Reporter()
+        self._registry, self._weights = registry, weights or WeightStore()
+        self._cache = cache or (None if out is None else out / CACHE)
+        self._held, self._window = held, window
+        self._memory = Memory(held)
+        self.notes: list[str] = []
+        self.profile = self._profile()
+        names = request.metrics or self.profile.quantities
+        self.metrics = self._choose(registry, names, layers)
+        self.drawings: list[Drawing] = []
+        self.sources: list[Source] = []
+        try:
+            self.items = self._items(layers)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> Evaluator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the interpolators."""
+        for drawing in self.drawings:
+            drawing.close()
+
+    def plan(self) -> list[tuple[str, str]]:
+        """What will be done, as (label, text) lines."""
+        clips = {(item.title, item.clip) for item in self.items}
+        systems = list(dict.fromkeys(item.config for item in self.items if not item.control))
+        lines = [
+            ("plan", f"{self.profile.name} {self.profile.hash}: {len(systems)} systems, {len(clips)} clips"),
+            ("scores", f"{', '.join(metric.stage.name for metric in self.metrics)} over {len(self.items)} items"),
+            ("need", f"{need(self.items, self.metrics, held=self._held, window=self._window) // 2**20 + 1} MiB"),
+        ]
+        if lossy := sorted({str(source.storage) for source in self.sources if not source.storage.lossless}):
+            lines.append(("note", f"some clips were stored with loss ({', '.join(lossy)}), which costs accuracy"))
+        return lines
+
+    def run(self) -> Evaluation:
+        """Score everything and write the tables.
+
+        Everything that was measured is kept as soon as it is; stopped at any time, the same call goes on from there.
+
+        Raises:
+            InputError: A clip turned out to be broken.
+            ResourceError: The disk is full.
+        """
+        folder = None if self._cache is None else self._cache / "scores"
+        scorer = Scorer(ScoreCache(folder, self.reporter.warned), self._weights, self.reporter, window=self._window)
+        scores: list[Score] = []
+        frames: list[Row] = []
+        for score in scorer.score(self.items, self.metrics):
+            scores.append(score)
+            frames += frame_rows(score)
+        clips = clip_rows(scores)
+        facts = self._facts(scorer.missing, clips)
+        evaluation = Evaluation(tuple(frames), tuple(clips), summarise(clips, self.profile, by=self.request.by), facts)
+        if self.out is not None:
+            write(evaluation, self.out)
+        return evaluation
+
+    def _profile(self) -> Profile:
+        request = self.request
+        name = request.profile or ("held-out-middle" if request.interpolators else "two-panel")
+        profile = adjusted(find_profile(name), gaps=request.gaps, parts=request.parts)
+        if profile.needs_real and not request.interpolators:
+            raise UsageError(
+                f"{name} scores interpolators on real clips; none is named.",
+                hint="--interpolator flow --interpolator crossfade, or any that animegen plugins list shows",
+            )
+        if request.interpolators and not profile.needs_real:
+            raise UsageError(f"{name} scores clips as they are; --interpolator has no effect.", hint="leave it out")
+        if request.truth is not None and profile.needs_real:
+            raise UsageError(f"in {name} the clips are the truth; --truth has no effect.", hint="leave it out")
+        if not request.paths:
+            raise UsageError("nothing to score was named.", hint="animegen evaluate RUN, FOLDER or VIDEO")
+        return profile
+
+    def _choose(self, registry: Registry, names: Sequence[str], layers: Sequence[ConfigLayer]) -> list[ChosenMetric]:
+        request = self.request
+        if not request.metrics and names:  # a profile's own: those of them that are installed
+            known = {q.name for stage in registry.stages("metric") for q in getattr(stage.spec, "quantities", ())}
+            if absent := [name for name in names if name not in known]:
+                self._note(f"not installed, and so left out: {', '.join(absent)}")
+            names = [name for name in names if name in known]
+        chosen = choose_metrics(registry, names, layers, device=request.device, dtype=request.dtype)
+        if sets := [metric.stage.name for metric in chosen if metric.spec.over == "set"]:
+            raise UsageError(
+                f"{', '.join(sets)} measures sets of clips, not clips.", hint="--profile clip-set is for those"
+            )
+        return chosen
+
+    def _items(self, layers: Sequence[ConfigLayer]) -> list[Item]:
+        request = self.request
+        self.sources = find_sources(request.paths, self._memory, fps=request.fps, note=self._note)
+        for source in self.sources:
+            for text in source.notes:
+                self._note(f"{source.name} of {source.config}: {text}")
+        if self.profile.needs_real:
+            items = self._held_out(layers)
+        else:
+            truth: Mapping[str, Source] = {}
+            if request.truth is not None:
+                names = [source.name for source in self.sources]
+                truth = match(names, request.truth, self._memory, fps=request.fps, note=self._note)
+            items = list(two_panel.items(self.profile, self.sources, truth, self._note))
+        self._say_unreadable(items)
+        return items
+
+    def _held_out(self, layers: Sequence[ConfigLayer]) -> list[Item]:
+        folder = None if self._cache is None else self._cache / "drawn"
+        for name in dict.fromkeys(self.request.interpolators):
+            self.drawings.append(Drawing(name, self._registry, layers, folder, self._memory, self._weights))
+        gaps = held_out.gaps_of(self.profile, self.drawings)
+        parts = held_out.cut(self.sources, gaps, self.profile.parts, self._note)
+        return list(held_out.items(self.profile, parts, self.drawings))
+
+    def _say_unreadable(self, items: Sequence[Item]) -> None:
+        """Quantities that no item can have, and why."""
+        lacking: dict[str, list[str]] = {}
+        for metric in self.metrics:
+            for quantity in metric.quantities.values():
+                if not any(item.asks(quantity) for item in items):
+                    lacking.setdefault(" and ".join(sorted(quantity.reads)), []).append(quantity.name)
+        for reads, names in lacking.items():
+            self._note(f"left out for want of {reads}: {', '.join(names)}")
+        if lacking and not any(i.asks(q) for m in self.metrics for q in m.quantities.values() for i in items):
+            raise InputError(
+                f"none of the quantities can be measured here: they need {' or '.join(lacking)}.",
+                hint="--truth DIR names true clips; animegen evaluate --list shows what each quantity needs",
+            )
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+            self.reporter.warned(text)
+
+    def _facts(self, missing: Mapping[str, MissingError], clips: Iterable[Row]) -> dict[str, Any]:
+        return {
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": list(self.request.argv),
+            "profile": self.profile.as_record(),
+            "by": self.request.by,
+            "environment": environment(),
+            "metrics": [self._metric_facts(metric) for metric in self.metrics],
+            "interpolators": [{"name": one.name, **one.identity()} for one in self.drawings],
+            "inputs": [_input_facts(source) for source in self.sources],
+            "notes": self.notes,
+            "missing": [
+                {"metric": name, "reason": error.message, "hints": list(error.hints)} for name, error in missing.items()
+            ],
+            "failures": _failures(clips),
+        }
+
+    def _metric_facts(self, metric: ChosenMetric) -> dict[str, Any]:
+        quantities = [
+            {
+                "name": quantity.name,
+                "scope": quantity.scope,
+                "better": quantity.better,
+                "unit": quantity.unit,
+                "summary": quantity.summary,
+                "reads": sorted(quantity.reads),
+            }
+            for quantity in metric.quantities.values()
+        ]
+        return {"name": metric.stage.name, **metric.identity(self._weights), "quantities": quantities}
+
+
+def _input_facts(source: Source) -> dict[str, Any]:
+    width, height = source.pictures.size
+    return {
+        "run": source.run,
+        "config": source.config,
+        "title": source.title,
+        "clip": source.name,
+        "frames": len(source.pictures),
+        "fps": None if source.fps is None else str(source.fps),
+        "width": width,
+        "height": height,
+        "digest": source.pictures.digest,
+        "stored": str(source.storage),
+        "lossless": source.storage.lossless,
+    }
+
+
+def _failures(clips: Iterable[Row]) -> list[dict[str, Any]]:
+    """What broke, once for each metric, system and clip."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for row in clips:
+        if row.failed:
+            key = (row.metric, row.config, row.title, row.clip, row.gap)
+            found.setdefault(
+                key,
+                {"metric": row.metric, "config": row.config, "clip": row.clip, "gap": row.gap, "reason": row.missing},
+            )
+    return list(found.values())

@@ -1,0 +1,145 @@
+"""Held-out middles: real clips are cut into parts, systems are given the ends of each, and scored on what lies between.
+
+Every part is a question with a known answer; the gap sets how hard it is, so gaps are rows of their own. Parts whose
+ends are one held drawing are left out: there, whoever copies wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from animegen.errors import InputError
+from animegen_eval import controls
+from animegen_eval.drawing import Drawing
+from animegen_eval.items import NATIVE, Item, Shown, Variant, even_times, middle, middles
+from animegen_eval.motion import is_held, stratum
+from animegen_eval.profiles import Profile
+from animegen_eval.samples.pictures import Picked, Pictures
+from animegen_eval.samples.sources import Source
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A piece of a real clip, from one given picture to the other.
+
+    Attributes:
+        source: The clip.
+        gap: Steps from the first picture to the last.
+        start: Index of the first.
+        stratum: Motion between both.
+    """
+
+    source: Source
+    gap: int
+    start: int
+    stratum: str
+
+    @property
+    def true(self) -> Pictures:
+        """The true frames, ends included."""
+        return Picked(self.source.pictures, range(self.start, self.start + self.gap + 1))
+
+    @property
+    def ends(self) -> Pictures:
+        """The two given pictures."""
+        return Picked(self.source.pictures, (self.start, self.start + self.gap))
+
+
+def cut(sources: Sequence[Source], gaps: Sequence[int], parts: int, note: Callable[[str], None]) -> list[Part]:
+    """Parts of real clips, evenly spread over each clip.
+
+    Args:
+        sources: The clips.
+        gaps: Steps from one given picture to the other.
+        parts: Most parts of a clip for each gap; they overlap in their ends at most.
+        note: Told of clips that are too short, and of held drawings.
+
+    Raises:
+        InputError: No clip is long enough for any gap.
+    """
+    found: list[Part] = []
+    for source in sources:
+        count = len(source.pictures)
+        for gap in gaps:
+            starts = range(0, count - gap, gap)
+            if not starts:
+                note(f"{source.name} has {count} frames: too short for a gap of {gap}")
+                continue
+            held = 0
+            for start in spread(starts, parts):
+                first, last = source.pictures.at((start, start + gap))
+                if is_held(first, last):
+                    held += 1
+                    continue
+                found.append(Part(source, gap, start, stratum(first, last)))
+            if held:
+                note(f"{source.name}, gap {gap}: {held} of {min(parts, len(starts))} parts are held drawings, left out")
+    if not found:
+        raise InputError(
+            f"none of {len(sources)} clips has {min(gaps) + 1} frames of which the first and the last differ.",
+            hint="--gap 2 is the least; name longer clips, with a frame for every drawing",
+        )
+    return found
+
+
+def spread(starts: Sequence[int], most: int) -> list[int]:
+    """At most `most` of `starts`, evenly over all of them."""
+    if len(starts) <= most:
+        return list(starts)
+    return [starts[round(number * (len(starts) - 1) / max(1, most - 1))] for number in range(most)]
+
+
+def gaps_of(profile: Profile, drawings: Sequence[Drawing]) -> tuple[int, ...]:
+    """Gaps of a profile, and those of interpolators that always make one count of frames."""
+    fixed = {drawing.spec.frames - 1 for drawing in drawings if drawing.spec.frames is not None}
+    able = any(drawing.spec.frames is None for drawing in drawings)
+    return tuple(sorted({*(profile.gaps if able or not fixed else ()), *fixed}))
+
+
+def items(profile: Profile, parts: Sequence[Part], drawings: Sequence[Drawing]) -> Iterator[Item]:
+    """Every system, control and the real clip itself on every part."""
+    for part in parts:
+        count = part.gap + 1
+        paired = (
+            Variant("middle", "frame", middle(count)),
+            Variant("middles", "frame", middles(count)),
+            *((Variant("middles-tolerant", "frame", middles(count), tolerant=True),) if profile.tolerant else ()),
+        )
+        whole = (*paired, Variant("steps", "step"), Variant("clip", "clip"))
+        for drawing in drawings:
+            if drawing.spec.frames in (None, count):
+                drawn = drawing.between(part.ends, count)
+                yield _item(part, drawn, drawing.name, whole)
+        for name, made in controls.from_panels(part.ends, count).items():
+            yield _item(part, made, name, whole, control=True)
+        yield _item(part, part.true, controls.REAL, whole, control=True, reference=False)
+        again = controls.repeated(part.true, profile.repeat)
+        yield _item(part, again, controls.REPEAT, NATIVE, control=True, reference=False)
+        yield _item(part, part.true, controls.REAL, NATIVE, control=True, reference=False)
+
+
+def _item(
+    part: Part,
+    frames: Pictures,
+    config: str,
+    variants: tuple[Variant, ...],
+    *,
+    control: bool = False,
+    reference: bool = True,
+) -> Item:
+    shown = Shown(
+        frames, even_times(len(frames)), part.true if reference else None, part.ends, None, part.source.prompt
+    )
+    return Item(
+        shown,
+        variants,
+        config,
+        part.source.name,
+        control,
+        part.source.title,
+        part.source.run,
+        part.gap,
+        part.start,
+        part.stratum,
+    )
