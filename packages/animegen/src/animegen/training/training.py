@@ -132,7 +132,12 @@ class Training:
         plan = self._planned()
         self.check()
         record = TrainingRecord.of(
-            self.settings, self.material, plan, self._identity(plan), self._weight_digests(), self._earlier if self.order.resume else None
+            self.settings,
+            self.material,
+            plan,
+            self._identity(plan),
+            self._weight_digests(),
+            self._earlier if self.order.resume else None,
         )
         with self._recorded(record), _Losses(self.out / LOSSES) as losses:
 

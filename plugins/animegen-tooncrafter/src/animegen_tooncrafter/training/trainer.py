@@ -111,9 +111,9 @@ class ToonCrafterTrainer:
         path = out / MODEL
         if learnt.main:
             self._write(checkpoint, learnt, path)
-        loss = learnt.loss
         towers = f" -o tooncrafter.towers={options.towers}" if options.towers else ""
-        return TrainingResult((path,), learnt.step, loss, use=f"--interpolator {STAGE} -o tooncrafter.file={path}{towers}")
+        use = f"--interpolator {STAGE} -o tooncrafter.file={path}{towers}"
+        return TrainingResult((path,), learnt.step, learnt.loss, use=use)
 
     def _task(self, checkpoint: Checkpoint, clips: list[Clip], order: Order, out: Path) -> RectificationTask:
         options = self.options
