@@ -18,6 +18,11 @@ COMMANDS = {
     "batch": ("animegen_cli.commands.batch:batch", "Turn many pairs of panels into clips."),
     "upsample": ("animegen_cli.commands.upsample:upsample", "Draw more frames between the frames of a video."),
     "train": ("animegen_cli.commands.train:train", "Train a model on material of your own."),
+    "evaluate": (
+        "animegen_cli.commands.evaluate:evaluate",
+        "Measure clips, beside controls.",
+    ),
+    "compare": ("animegen_cli.commands.compare:compare", "Hold two evaluations against each other, clip by clip."),
     "panels": ("animegen_cli.commands.panels:panels", "Cut pages into panels and pair them up."),
     "plugins": ("animegen_cli.commands.plugins:plugins", "List, show, check and start plugins."),
     "weights": ("animegen_cli.commands.weights:weights", "Fetch, verify and remove model files."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -18,10 +18,10 @@ from animegen.errors import InputError, MissingError, UsageError
 from animegen.pipeline.progress import Reporter
 from animegen.pipeline.record import environment
 from animegen.weights.store import WeightStore
-from animegen_eval import held_out, two_panel
+from animegen_eval import clip_set, held_out, two_panel
 from animegen_eval.cache import ScoreCache
 from animegen_eval.drawing import Drawing
-from animegen_eval.items import Item
+from animegen_eval.items import NATIVE, Item
 from animegen_eval.metrics import ChosenMetric, choose_metrics
 from animegen_eval.profiles import Profile, adjusted, find_profile
 from animegen_eval.rows import Row, clip_rows, frame_rows
@@ -54,7 +54,7 @@ class Request:
         fps: Of folders of frames.
         by: ``config``, ``title`` or ``clip``: what the summary has lines for.
         device, dtype: Handed to metrics and interpolators.
-        allow_missing: Metrics whose weights are absent are no error.
+        force: Measure sets that are too small.
         argv: The command, for the record.
     """
 
@@ -69,7 +69,7 @@ class Request:
     by: str = "config"
     device: str = "auto"
     dtype: str = "auto"
-    allow_missing: bool = False
+    force: bool = False
     argv: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
 
 
@@ -115,6 +115,7 @@ class Evaluator:
         self.metrics = self._choose(registry, names, layers)
         self.drawings: list[Drawing] = []
         self.sources: list[Source] = []
+        self.real: list[Source] = []
         try:
             self.items = self._items(layers)
         except BaseException:
@@ -132,14 +133,20 @@ class Evaluator:
         for drawing in self.drawings:
             drawing.close()
 
+    @property
+    def is_set(self) -> bool:
+        """Whether sets are measured, not clips."""
+        return self.profile.least_clips > 0
+
     def plan(self) -> list[tuple[str, str]]:
         """What will be done, as (label, text) lines."""
         clips = {(item.title, item.clip) for item in self.items}
         systems = list(dict.fromkeys(item.config for item in self.items if not item.control))
+        needed = need(self.items, self.metrics, held=self._held, window=self._window)
         lines = [
             ("plan", f"{self.profile.name} {self.profile.hash}: {len(systems)} systems, {len(clips)} clips"),
             ("scores", f"{', '.join(metric.stage.name for metric in self.metrics)} over {len(self.items)} items"),
-            ("need", f"{need(self.items, self.metrics, held=self._held, window=self._window) // 2**20 + 1} MiB"),
+            ("need", f"{needed // 2**20 + 1} MiB of pictures at most, beside what metrics take"),
         ]
         if lossy := sorted({str(source.storage) for source in self.sources if not source.storage.lossless}):
             lines.append(("note", f"some clips were stored with loss ({', '.join(lossy)}), which costs accuracy"))
@@ -158,11 +165,18 @@ class Evaluator:
         scorer = Scorer(ScoreCache(folder, self.reporter.warned), self._weights, self.reporter, window=self._window)
         scores: list[Score] = []
         frames: list[Row] = []
-        for score in scorer.score(self.items, self.metrics):
-            scores.append(score)
-            frames += frame_rows(score)
-        clips = clip_rows(scores)
-        facts = self._facts(scorer.missing, clips)
+        clips: list[Row] = []
+        missing: Mapping[str, MissingError] = scorer.missing
+        if self.is_set:
+            kept = None if self._cache is None else self._cache / "features"
+            of_sets = clip_set.SetScorer(kept, self._weights, self.reporter)
+            clips, missing = of_sets.score(self.items, self.real, self.metrics), of_sets.missing
+        else:
+            for score in scorer.score(self.items, self.metrics):
+                scores.append(score)
+                frames += frame_rows(score)
+            clips = clip_rows(scores)
+        facts = self._facts(missing, clips)
         evaluation = Evaluation(tuple(frames), tuple(clips), summarise(clips, self.profile, by=self.request.by), facts)
         if self.out is not None:
             write(evaluation, self.out)
@@ -192,11 +206,18 @@ class Evaluator:
             if absent := [name for name in names if name not in known]:
                 self._note(f"not installed, and so left out: {', '.join(absent)}")
             names = [name for name in names if name in known]
-        chosen = choose_metrics(registry, names, layers, device=request.device, dtype=request.dtype)
-        if sets := [metric.stage.name for metric in chosen if metric.spec.over == "set"]:
-            raise UsageError(
-                f"{', '.join(sets)} measures sets of clips, not clips.", hint="--profile clip-set is for those"
+        over = "set" if self.is_set else "clip"
+        chosen = choose_metrics(registry, names, layers, over=over, device=request.device, dtype=request.dtype)
+        if not chosen:
+            raise MissingError(
+                f"no metric of {'sets of clips' if self.is_set else 'clips'} is installed.",
+                hint="python -m pip install animegen-video-metrics",
             )
+        if wrong := [metric.stage.name for metric in chosen if metric.spec.over != over]:
+            other = (
+                "sets of clips: --profile clip-set is for it" if over == "clip" else "single clips, not sets of them"
+            )
+            raise UsageError(f"{', '.join(wrong)} measures {other}.")
         return chosen
 
     def _items(self, layers: Sequence[ConfigLayer]) -> list[Item]:
@@ -207,6 +228,8 @@ class Evaluator:
                 self._note(f"{source.name} of {source.config}: {text}")
         if self.profile.needs_real:
             items = self._held_out(layers)
+        elif self.is_set:
+            return self._set_items()
         else:
             truth: Mapping[str, Source] = {}
             if request.truth is not None:
@@ -216,12 +239,23 @@ class Evaluator:
         self._say_unreadable(items)
         return items
 
+    def _set_items(self) -> list[Item]:
+        request = self.request
+        if request.truth is None:
+            raise UsageError(f"{self.profile.name} needs real clips to compare with.", hint="--truth FOLDER")
+        self.real = find_sources([request.truth], self._memory, fps=request.fps, note=self._note)
+        every = two_panel.items(self.profile, self.sources, {}, self._note)
+        items = [replace(item, variants=clip_set.WHOLE_SET) for item in every if item.variants is not NATIVE]
+        if note := clip_set.refuse_small(self.profile, items, self.real, force=request.force):
+            self._note(note)
+        return items
+
     def _held_out(self, layers: Sequence[ConfigLayer]) -> list[Item]:
         folder = None if self._cache is None else self._cache / "drawn"
         for name in dict.fromkeys(self.request.interpolators):
             self.drawings.append(Drawing(name, self._registry, layers, folder, self._memory, self._weights))
         gaps = held_out.gaps_of(self.profile, self.drawings)
-        parts = held_out.cut(self.sources, gaps, self.profile.parts, self._note)
+        parts = held_out.cut(self.profile, self.sources, gaps, self._note)
         return list(held_out.items(self.profile, parts, self.drawings))
 
     def _say_unreadable(self, items: Sequence[Item]) -> None:

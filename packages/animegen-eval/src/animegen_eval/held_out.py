@@ -46,18 +46,24 @@ class Part:
         return Picked(self.source.pictures, (self.start, self.start + self.gap))
 
 
-def cut(sources: Sequence[Source], gaps: Sequence[int], parts: int, note: Callable[[str], None]) -> list[Part]:
+def cut(profile: Profile, sources: Sequence[Source], gaps: Sequence[int], note: Callable[[str], None]) -> list[Part]:
     """Parts of real clips, evenly spread over each clip.
 
     Args:
+        profile: Says how many of a clip for each gap, and whether held drawings count. They overlap in their ends.
         sources: The clips.
         gaps: Steps from one given picture to the other.
-        parts: Most parts of a clip for each gap; they overlap in their ends at most.
         note: Told of clips that are too short, and of held drawings.
 
     Raises:
-        InputError: No clip is long enough for any gap.
+        InputError: No clip is long enough for any gap, or one has not as many frames as it must have.
     """
+    if wrong := [one for one in sources if profile.frames not in (None, len(one.pictures))]:
+        raise InputError(
+            f"{len(wrong)} of {len(sources)} clips have not {profile.frames} frames: "
+            f"{', '.join(f'{one.name} ({len(one.pictures)})' for one in wrong[:5])}{' …' if len(wrong) > 5 else ''}.",
+            hint=f"{profile.name} takes a folder of folders with {profile.frames} pictures each",
+        )
     found: list[Part] = []
     for source in sources:
         count = len(source.pictures)
@@ -67,14 +73,15 @@ def cut(sources: Sequence[Source], gaps: Sequence[int], parts: int, note: Callab
                 note(f"{source.name} has {count} frames: too short for a gap of {gap}")
                 continue
             held = 0
-            for start in spread(starts, parts):
+            for start in spread(starts, profile.parts):
                 first, last = source.pictures.at((start, start + gap))
-                if is_held(first, last):
+                if not profile.keep_held and is_held(first, last):
                     held += 1
                     continue
                 found.append(Part(source, gap, start, stratum(first, last)))
             if held:
-                note(f"{source.name}, gap {gap}: {held} of {min(parts, len(starts))} parts are held drawings, left out")
+                of = min(profile.parts, len(starts))
+                note(f"{source.name}, gap {gap}: {held} of {of} parts are held drawings, left out")
     if not found:
         raise InputError(
             f"none of {len(sources)} clips has {min(gaps) + 1} frames of which the first and the last differ.",

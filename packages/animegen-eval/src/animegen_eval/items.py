@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from animegen.media import Mask
     from animegen.stages import MetricSpec
 
-Series = Literal["frame", "step", "clip"]
+Series = Literal["frame", "step", "clip", "set"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,6 +60,8 @@ class Profile:
         gates: See `GateRule`.
         least_clips: Clips of a set below which set metrics are refused.
         needs_real: The inputs are real clips, and systems draw here.
+        frames: How many a clip must have; None for any number.
+        keep_held: Score parts whose ends are one held drawing, too.
     """
 
     name: str
@@ -73,6 +75,8 @@ class Profile:
     gates: tuple[GateRule, ...] = ()
     least_clips: int = 0
     needs_real: bool = False
+    frames: int | None = None
+    keep_held: bool = False
 
     def as_record(self) -> dict[str, Any]:
         """Everything of it, for JSON; with its hash."""
@@ -108,6 +112,8 @@ PROFILES = (
         gaps=(2,),
         tolerant=False,
         needs_real=True,
+        frames=3,
+        keep_held=True,
     ),
     Profile(
         "clip-set",

@@ -218,13 +218,15 @@ def _measure(spec: MetricSpec, shown: Shown, worker: _Worker, window: int) -> Me
     length = max(2, window // max(1, frame))
     if spec.whole or len(shown.frames) <= length:
         reference = None if shown.reference is None else shown.reference.array()
-        return check_scores(spec, worker(replace(base, frames=shown.frames.array(), reference=reference)), shown)
+        return check_scores(
+            spec, worker(replace(base, frames=shown.frames.array(), reference=reference)), len(shown.times)
+        )
     joined: dict[str, Any] = {}
     start = 0
     for frames, reference in _pieces(shown, length):
         times = shown.times[start : start + len(frames)]
         sample = replace(base, frames=frames, reference=reference, times=times)
-        piece = check_scores(spec, worker(sample), replace(shown, times=times))
+        piece = check_scores(spec, worker(sample), len(times))
         joined = _joined(spec, joined, piece) if start else dict(piece)
         start += len(frames) - 1
     return joined
@@ -250,8 +252,13 @@ def _joined(spec: MetricSpec, before: Measured, piece: Measured) -> dict[str, An
     return found
 
 
-def check_scores(spec: MetricSpec, answer: object, shown: Shown) -> Measured:
+def check_scores(spec: MetricSpec, answer: object, frames: int) -> Measured:
     """The answer of a metric with a tuple for every series and numbers as float.
+
+    Args:
+        spec: The metric's record.
+        answer: What it returned.
+        frames: How many it was shown.
 
     Raises:
         StageError: Other names or counts than those of its record, something that is no number, or NaN.
@@ -260,7 +267,7 @@ def check_scores(spec: MetricSpec, answer: object, shown: Shown) -> Measured:
     if not isinstance(answer, Mapping) or sorted(answer) != names:
         got = sorted(answer) if isinstance(answer, Mapping) else type(answer).__name__
         raise StageError(f"{spec.name} returned {got}; its record names {names}.")
-    return {quantity.name: _checked(quantity, answer[quantity.name], len(shown.times)) for quantity in spec.quantities}
+    return {quantity.name: _checked(quantity, answer[quantity.name], frames) for quantity in spec.quantities}
 
 
 def _checked(quantity: Quantity, values: object, frames: int) -> Value | tuple[Value, ...]:
