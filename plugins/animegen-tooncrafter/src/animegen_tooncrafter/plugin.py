@@ -76,8 +76,8 @@ class ClipOptions:
     )
     size: str | None = option(
         None,
-        "Width x height that is drawn at, multiples of 64; none is 512x320, as trained. Panels are letterboxed into it, "
-        "and the clip is brought to the run's --size.",
+        "Width x height that is drawn at, multiples of 64; none is 512x320, as trained. Panels are letterboxed into "
+        "it, and the clip is brought to the run's --size.",
     )
     second_pass: bool = option(
         True, "Decode the two frames in the middle once more, as published; without it decoding takes half the time."

@@ -28,7 +28,7 @@ from animegen_tooncrafter.placement.demands import LADDER, Working
 from animegen_tooncrafter.placement.machine import machine_of
 from animegen_tooncrafter.placement.plan import chosen, sizes_of_source
 from animegen_tooncrafter.placement.residence import Residence
-from animegen_tooncrafter.placement.source import Source, files_of, source_of
+from animegen_tooncrafter.placement.source import source_of
 from animegen_tooncrafter.sketch.guide import Sketches
 from animegen_tooncrafter.synthesis import (
     FRAMES,
@@ -59,7 +59,7 @@ TRAINED_AT = 320 * 512
 class ToonCrafter:
     """Draws the frames between two keyframes with ToonCrafter (Xing et al., 2024).
 
-    Files are looked for at once, and read part by part when a part first runs. Where parts are is decided at the first
+    Files are looked into at once, and read part by part when a part first runs. Where parts are is decided at the first
     clip, from what is free then (`placement.choose`), and stays so.
 
     When memory runs out, what can be done without another result is done by itself: the calls of guidance run apart,
@@ -67,6 +67,7 @@ class ToonCrafter:
     after a failed one only decodes.
 
     Raises:
+        InputError: A file is damaged, or holds something else.
         MissingError: A published file is not here.
         ResourceError: None of the devices can be used.
         UsageError: The number format is none it computes in.
@@ -76,9 +77,7 @@ class ToonCrafter:
         self.options = options
         self.context = context
         self._machine = machine_of(context, warn=context.warn)
-        if not context.untrained:
-            files_of(options, context)
-        self._source: Source | None = None
+        self._source = source_of(options, context)
         self._residence: Residence | None = None
         self._choice: Choice | None = None
         self._sketches = Sketches(options, context.warn) if options.sketch is not None else None
@@ -111,7 +110,7 @@ class ToonCrafter:
             self._sketches.hints(first, frames, seed)  # what is wrong with drawings is said before anything is loaded
         residence, choice = self._settled(Clip(height, width, frames, self.options.branches))
         settings = self._settings(frames, choice.working)
-        key = digest_of(first, last, prompt, seed, settings, self.options, residence, self._sources)
+        key = digest_of(first, last, prompt, seed, settings, self.options, residence, self._source)
         ends = keyframe(first), keyframe(last)
         parts = residence.parts()
         # The stream of random numbers is the original's: for the encoder first, then for the start, then step by step.
@@ -156,16 +155,10 @@ class ToonCrafter:
             self._residence.close()
         self._residence = self._choice = None
 
-    @property
-    def _sources(self) -> Source:
-        if self._source is None:
-            self._source = source_of(self.options, self.context)
-        return self._source
-
     def _settled(self, clip: Clip) -> tuple[Residence, Choice]:
         """Where parts are; decided once, for the first clip."""
         if self._residence is None or self._choice is None:
-            source = self._sources
+            source = self._source
             self._choice = chosen(self.options, self._machine, sizes_of_source(source), clip)
             self._residence = Residence(source, self._choice.placement, self._machine.dtypes)
             if self._residence.other_tables:
