@@ -294,7 +294,7 @@ def test_random_parameters_need_no_file(
     context.untrained = True
     drawn = ToonCrafter(options, context)(*pair, TIMES)
     assert drawn.std() > 1
-    whole = plan(ToonCrafterOptions(), context, size=(320, 512), frames=16)
+    whole = plan(ToonCrafterOptions(device_map="single"), context, size=(320, 512), frames=16)
     assert whole.demands[0].need > 10 * 2**30, "the published sizes, where no file says otherwise"
 
 
