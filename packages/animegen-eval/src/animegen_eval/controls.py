@@ -14,7 +14,7 @@ import numpy as np
 
 from animegen._cv2 import cv2
 from animegen_eval.motion import dis_flow
-from animegen_eval.samples.pictures import Made, Picked, Pictures
+from animegen_eval.samples.pictures import Held, Made, Memory, Picked, Pictures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,17 +26,19 @@ VERSION = 1
 """Rises with every change of what a control is; part of what scores are kept under."""
 
 
-def from_panels(panels: Pictures, count: int) -> dict[str, Pictures]:
+def from_panels(panels: Pictures, count: int, memory: Memory | None = None) -> dict[str, Pictures]:
     """The controls that two panels make, by name.
 
     Args:
         panels: Two pictures.
         count: Frames of each control, at least 2; the first and the last are the panels.
+        memory: Where they are kept once they are drawn.
     """
-    return {
+    made = {
         name: Made([name, VERSION, panels.digest], count, panels.size, _drawing(draw, panels, count))
         for name, draw in _DRAWN.items()
     }
+    return dict(made) if memory is None else {name: Held(one, memory) for name, one in made.items()}
 
 
 def repeated(pictures: Pictures, factor: int) -> Pictures:

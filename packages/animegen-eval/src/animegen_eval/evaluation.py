@@ -235,7 +235,7 @@ class Evaluator:
             if request.truth is not None:
                 names = [source.name for source in self.sources]
                 truth = match(names, request.truth, self._memory, fps=request.fps, note=self._note)
-            items = list(two_panel.items(self.profile, self.sources, truth, self._note))
+            items = list(two_panel.items(self.profile, self.sources, truth, self._note, self._memory))
         self._say_unreadable(items)
         return items
 
@@ -244,7 +244,7 @@ class Evaluator:
         if request.truth is None:
             raise UsageError(f"{self.profile.name} needs real clips to compare with.", hint="--truth FOLDER")
         self.real = find_sources([request.truth], self._memory, fps=request.fps, note=self._note)
-        every = two_panel.items(self.profile, self.sources, {}, self._note)
+        every = two_panel.items(self.profile, self.sources, {}, self._note, self._memory)
         items = [replace(item, variants=clip_set.WHOLE_SET) for item in every if item.variants is not NATIVE]
         if note := clip_set.refuse_small(self.profile, items, self.real, force=request.force):
             self._note(note)
@@ -256,7 +256,7 @@ class Evaluator:
             self.drawings.append(Drawing(name, self._registry, layers, folder, self._memory, self._weights))
         gaps = held_out.gaps_of(self.profile, self.drawings)
         parts = held_out.cut(self.profile, self.sources, gaps, self._note)
-        return list(held_out.items(self.profile, parts, self.drawings))
+        return list(held_out.items(self.profile, parts, self.drawings, self._memory))
 
     def _say_unreadable(self, items: Sequence[Item]) -> None:
         """Quantities that no item can have, and why."""

@@ -15,7 +15,7 @@ from animegen_eval.drawing import Drawing
 from animegen_eval.items import NATIVE, Item, Shown, Variant, even_times, middle, middles
 from animegen_eval.motion import is_held, stratum
 from animegen_eval.profiles import Profile
-from animegen_eval.samples.pictures import Picked, Pictures
+from animegen_eval.samples.pictures import Memory, Picked, Pictures
 from animegen_eval.samples.sources import Source
 
 
@@ -104,7 +104,7 @@ def gaps_of(profile: Profile, drawings: Sequence[Drawing]) -> tuple[int, ...]:
     return tuple(sorted({*(profile.gaps if able or not fixed else ()), *fixed}))
 
 
-def items(profile: Profile, parts: Sequence[Part], drawings: Sequence[Drawing]) -> Iterator[Item]:
+def items(profile: Profile, parts: Sequence[Part], drawings: Sequence[Drawing], memory: Memory) -> Iterator[Item]:
     """Every system, control and the real clip itself on every part."""
     for part in parts:
         count = part.gap + 1
@@ -118,7 +118,7 @@ def items(profile: Profile, parts: Sequence[Part], drawings: Sequence[Drawing]) 
             if drawing.spec.frames in (None, count):
                 drawn = drawing.between(part.ends, count)
                 yield _item(part, drawn, drawing.name, whole)
-        for name, made in controls.from_panels(part.ends, count).items():
+        for name, made in controls.from_panels(part.ends, count, memory).items():
             yield _item(part, made, name, whole, control=True)
         yield _item(part, part.true, controls.REAL, whole, control=True, reference=False)
         again = controls.repeated(part.true, profile.repeat)

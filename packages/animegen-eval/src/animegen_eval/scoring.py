@@ -59,13 +59,18 @@ class Score:
 
 
 class Scorer:
-    """Measures items, one metric after the other, so that each is loaded once.
+    """Measures items: with all metrics that need no weights at once, then with one after the other of those that do,
+    so that a clip is seldom decoded or drawn twice, and no two models lie in memory together.
 
     Args:
         cache: Where answers are kept.
         weights: Where weights lie.
         reporter: Told what happens.
         window: Bytes of a piece of a clip.
+
+    Attributes:
+        missing: By name, the metrics whose weights or libraries are not here; their values are
+            `animegen.measuring.Missing`, but for those that were measured before.
     """
 
     def __init__(
@@ -76,38 +81,34 @@ class Scorer:
         self.missing: dict[str, MissingError] = {}
 
     def score(self, items: Sequence[Item], metrics: Sequence[ChosenMetric]) -> Iterator[Score]:
-        """A score for each item and metric, metric by metric, in the order of both.
+        """A score for each item and metric that has a number for it. What breaks is `Failed`, for that item alone."""
+        light = [metric for metric in metrics if not metric.spec.weights]
+        groups = [*([light] if light else []), *([metric] for metric in metrics if metric.spec.weights)]
+        for number, group in enumerate(groups, start=1):
+            yield from self._together(group, items, number, len(groups))
 
-        A metric whose weights or libraries are absent is in `missing` afterwards, and its values are
-        `animegen.measuring.Missing`. What breaks within a metric is `Failed`, for that item alone.
-        """
-        for number, metric in enumerate(metrics, start=1):
-            wanted = [item for item in items if _measures(metric, item)]
-            if not wanted:
-                continue
-            self.reporter.started(number, len(metrics), metric.stage.name, f"{len(wanted)} clips")
-            yield from self._all(metric, wanted)
-
-    def _all(self, metric: ChosenMetric, items: Sequence[Item]) -> Iterator[Score]:
+    def _together(
+        self, metrics: Sequence[ChosenMetric], items: Sequence[Item], number: int, total: int
+    ) -> Iterator[Score]:
         import time
 
+        work = [(item, metric) for item in items for metric in metrics if _measures(metric, item)]
+        name = metrics[0].stage.name if len(metrics) == 1 else f"{len(metrics)} metrics"
+        self.reporter.started(number, total, name, f"{len(work)} scores")
         started, before = time.perf_counter(), 0
-        worker = _Worker(metric, self._weights, self.reporter)
+        workers = {metric.stage.full_name: _Worker(metric, self._weights, self.reporter) for metric in metrics}
         try:
-            for done, item in enumerate(items, start=1):
-                score = self._one(metric, item, worker)
+            for done, (item, metric) in enumerate(work, start=1):
+                score = self._one(metric, item, workers[metric.stage.full_name])
                 before += score.cached
-                self.reporter.progress(done, len(items), "clips")
+                self.reporter.progress(done, len(work), "scores")
                 yield score
-        except MissingError as error:
-            self.missing[metric.stage.name] = error
-            for item in items:
-                yield Score(item, metric, self._nothing(metric, Missing(error.message)))
         finally:
-            worker.close()
+            for worker in workers.values():
+                worker.close()
         kept = f", {before} measured before" if before else ""
         spent = time.perf_counter() - started
-        self.reporter.finished(metric.stage.name, f"{len(items)} clips{kept}", spent, before == len(items))
+        self.reporter.finished(name, f"{len(work)} scores{kept}", spent, before == len(work))
 
     def _one(self, metric: ChosenMetric, item: Item, worker: _Worker) -> Score:
         cached = True
@@ -117,8 +118,9 @@ class Scorer:
             shown = item.shown.shifted(by) if by else item.shown
             try:
                 answers[by], known = self._answer(metric, shown, worker)
-            except MissingError:
-                raise
+            except MissingError as error:
+                self.missing[metric.stage.name] = error
+                answers[by], known = self._nothing(metric, Missing(error.message)), False
             except AnimeGenError as error:
                 answers[by], known = self._nothing(metric, Failed(error.message)), False
             cached = cached and known
@@ -132,6 +134,8 @@ class Scorer:
         )
         if (known := self._cache.get(key)) is not None:
             return known, True
+        if (absent := self.missing.get(metric.stage.name)) is not None:
+            raise absent
         answer = _measure(metric.spec, shown, worker, self._window)
         self._cache.put(key, answer)
         return answer, False

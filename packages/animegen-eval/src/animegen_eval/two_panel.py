@@ -16,14 +16,18 @@ from animegen.errors import InputError
 from animegen_eval import controls
 from animegen_eval.items import NATIVE, Item, Shown, Variant, even_times, indices_at, middles
 from animegen_eval.profiles import Profile
-from animegen_eval.samples.pictures import Picked, Pictures
+from animegen_eval.samples.pictures import Memory, Picked, Pictures
 from animegen_eval.samples.sources import Source
 
 _SHOWN = 5
 
 
 def items(
-    profile: Profile, sources: Sequence[Source], truth: Mapping[str, Source], note: Callable[[str], None]
+    profile: Profile,
+    sources: Sequence[Source],
+    truth: Mapping[str, Source],
+    note: Callable[[str], None],
+    memory: Memory | None = None,
 ) -> Iterator[Item]:
     """Every system, the controls and the true clip, where there is one, for every pair of panels.
 
@@ -38,7 +42,7 @@ def items(
     checked = {key: _checked(group, truth.get(key[1])) for key, group in groups.items()}
     _same_steps(groups, checked)
     for key, group in groups.items():
-        yield from _of_pair(profile, group, truth.get(key[1]), checked[key], note)
+        yield from _of_pair(profile, group, truth.get(key[1]), checked[key], note, memory)
 
 
 def common_steps(counts: Sequence[int]) -> int:
@@ -108,7 +112,12 @@ def _same_steps(groups: Mapping[tuple[str, str], Sequence[Source]], steps: Mappi
 
 
 def _of_pair(
-    profile: Profile, group: Sequence[Source], true: Source | None, steps: int, note: Callable[[str], None]
+    profile: Profile,
+    group: Sequence[Source],
+    true: Source | None,
+    steps: int,
+    note: Callable[[str], None],
+    memory: Memory | None,
 ) -> Iterator[Item]:
     name, count = group[0].name, steps + 1
     first = next((source for source in group if source.panels is not None), true or group[0])
@@ -137,7 +146,7 @@ def _of_pair(
         yield item(source, own, source.config, NATIVE, control=False)
         again = controls.repeated(sampled, factor if factor > 1 else profile.repeat)
         yield item(source, again, f"{controls.REPEAT} {source.config}", NATIVE, control=True)
-    for control, made in controls.from_panels(panels, count).items():
+    for control, made in controls.from_panels(panels, count, memory).items():
         yield item(first, made, control, variants, control=True)
     if reference is not None:
         yield item(first, reference, controls.REAL, variants, control=True)
