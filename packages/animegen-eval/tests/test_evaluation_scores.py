@@ -190,8 +190,8 @@ def test_late_frames_are_forgiven_by_the_tolerant_value_alone(kit, save, registr
     )
     strict, tolerant = (rows_of(found, "late", "psnr", name)[0].value for name in ("middles", "middles-tolerant"))
     assert strict < 40
-    assert tolerant == math.inf  # its last true frame has no drawing of its own but one next to it
+    assert tolerant == math.inf
     (back,) = (row.value for row in rows_of(found, "backwards", "line-chamfer", "middles-tolerant"))
-    (late_lines,) = (row.value for row in rows_of(found, "late", "line-chamfer", "middles-tolerant"))
-    assert late_lines == 0
-    assert back > 0.001  # in order, a clip that runs backwards matches nowhere but half way
+    late_lines = [rows_of(found, "late", "line-chamfer", name)[0].value for name in ("middles", "middles-tolerant")]
+    assert late_lines[1] < late_lines[0] / 5  # the last true frame has no drawing but an earlier one
+    assert back > 10 * late_lines[1]  # in order, a clip that runs backwards matches half way alone

@@ -232,13 +232,24 @@ def _table(figures: Sequence[Figure]) -> list[Figure]:
 
 
 def beaten_by(line: Sequence[Figure]) -> tuple[str, ...]:
-    """Controls that a quantity prefers to the real clips; or, where those have no value, to every system."""
+    """Controls that a quantity prefers to the real clips; or, where those have no value, to every system.
+
+    At clips' own frame rates: repeated clips that it prefers to the same clips as they are.
+    """
     better = line[0].better
     if better == "none":
         return ()
-    real = [one for one in line if one.control and one.config == REAL and one.mean is not None]
-    held = real or [one for one in line if not one.control and one.mean is not None]
-    rivals = [one for one in line if one.control and one.config != REAL and one.mean is not None]
+    known = [one for one in line if one.mean is not None]
+    if "native" in line[0].variant:
+        own = {one.config: one for one in known if not one.config.startswith(REPEAT)}
+        repeats = [one for one in known if one.config.startswith(REPEAT)]
+        pairs = [(one, own.get(one.config.removeprefix(f"{REPEAT} "), own.get(REAL))) for one in repeats]
+        return tuple(
+            one.config for one, as_is in pairs if as_is and _worse(better, one.mean) < _worse(better, as_is.mean)
+        )
+    real = [one for one in known if one.control and one.config == REAL]
+    held = real or [one for one in known if not one.control]
+    rivals = [one for one in known if one.control and one.config != REAL]
     if not held:
         return ()
     best = min(_worse(better, one.mean) for one in held)
