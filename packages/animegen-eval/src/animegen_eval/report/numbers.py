@@ -1,0 +1,61 @@
+"""Numbers as people read them: a true minus, ∞, a dash for what is missing, digits that the interval carries."""
+
+from __future__ import annotations
+
+import math
+
+from animegen_eval.statistics.records import Interval
+
+NONE = "–"
+_DIGITS = 4
+
+
+def number(value: float | None, digits: int = _DIGITS) -> str:
+    """Four significant digits; ``∞`` for infinite values, ``–`` where there is none."""
+    if value is None:
+        return NONE
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    size = abs(value)
+    if value == 0:
+        return "0"
+    if not 1e-4 <= size < 1e5:
+        return _minus(f"{value:.{digits - 1}e}")
+    return _minus(f"{value:.{max(0, digits - 1 - math.floor(math.log10(size)))}f}")
+
+
+def signed(value: float | None) -> str:
+    """As `number`, with a plus sign."""
+    text = number(value)
+    return f"+{text}" if value is not None and value > 0 else text
+
+
+def span(interval: Interval | None) -> str:
+    """``0.12 to 0.15``, both ends with as many decimals."""
+    if interval is None:
+        return NONE
+    low, high = interval.low, interval.high
+    ends = [abs(end) for end in (low, high) if end and math.isfinite(end)]
+    if not ends or not 1e-4 <= max(ends) < 1e5:
+        return f"{number(low, 3)} to {number(high, 3)}"
+    width = high - low if high > low else max(ends)
+    places = min(6, max(0, 1 - math.floor(math.log10(width))))
+    return _minus(f"{low:.{places}f} to {high:.{places}f}")
+
+
+def chance(p: float | None) -> str:
+    """A p-value after an equals or less-than sign: ``= 0.012``, ``< 0.001``."""
+    if p is None:
+        return f"= {NONE}"
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}"
+
+
+def percent(share: float | None) -> str:
+    """A share with its sign: ``−61.3 %``."""
+    if share is None or not math.isfinite(share):
+        return NONE
+    return _minus(f"{100 * share:+.1f} %")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "−")
