@@ -9,9 +9,9 @@ cap of memory, with two steps: what the plan says it needs, what torch took at m
 take, reckoned from those. All of it in one call of at most eight minutes; what there is no time for is left out and
 said.
 
-A cap is torch's own limit for this process; a card needs some 0.4 GB besides for the driver. Where there is one GPU,
-`split` is measured in turns, with the parts of one device in memory and then those of the other: they never compute at
-the same time.
+A cap is torch's own limit for this process; a card needs some 0.4 GB besides for the driver. One GPU stands for both of
+`split`, in turns: with the parts of one device in memory, then those of the other. They never compute at the same
+time.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ P, Q = 0.75, 1.5
 PP, QQ = P * P, Q * Q
 ROWS = 4
 """Rows of the result that are made together."""
-PIECE = 16 << 20
+PIECE = 8 << 20
 """Bytes of input that are worked on at once: enough to share the kernels, little enough to stay near the processor."""
 
 MANY_PIXELS = 1024
