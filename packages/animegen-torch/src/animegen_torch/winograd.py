@@ -9,7 +9,8 @@ Improving the Accuracy of Winograd Convolution", 2020): in float32 about twice t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from torch.nn.functional import conv2d
 
 P, Q = 0.75, 1.5
 PP, QQ = P * P, Q * Q
+INFINITY = 5
+"""Number of the point at infinity; the others are 0, P, -P, Q, -Q."""
 ROWS = 4
 """Rows of the result that are made together."""
 PIECE = 8 << 20
@@ -57,10 +60,13 @@ def three_rows(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         raise ValueError(f"kernels are 3 × odd, not {weight.shape[2]} × {across}")
     blocks = -(-height // ROWS)
     result = x.new_empty(n, ROWS * blocks, width, len(weight))
-    points = _at_points(weight)
-    for part in _pieces(x, wide=across > 1):
+    pieces = list(_pieces(x, wide=across > 1))
+    # Together the kernels are twice the weights: they are kept only where they are used again.
+    kernels = [_kernel(weight, point) for point in range(INFINITY + 1)] if len(pieces) > 1 else None
+    for part in pieces:
         rows = x.permute(0, 2, 3, 1)[part[0], :, part[1]]
-        _four_rows(rows, points, bias, result[part[0], :, part[1]])
+        at = partial(_kernel, weight) if kernels is None else kernels.__getitem__
+        _four_rows(rows, at, bias, result[part[0], :, part[1]])
     return result[:, :height].permute(0, 3, 1, 2)
 
 
@@ -76,17 +82,22 @@ def _pieces(x: Tensor, *, wide: bool) -> Iterator[tuple[slice, slice]]:
         yield from ((slice(None), slice(start, start + count)) for start in range(0, width, count))
 
 
-def _at_points(weight: Tensor) -> tuple[Tensor, ...]:
-    """The kernels at 0, P, -P, Q, -Q and infinity, (C', C, 1, K) each, with what the interpolation divides by."""
+def _kernel(weight: Tensor, point: int) -> Tensor:
+    """The kernel at 0, P, -P, Q, -Q or infinity, (C', C, 1, K), with what the interpolation divides by."""
     first, second, third = (one[:, :, None] for one in weight.unbind(2))
-    near, far = 2 * PP * (PP - QQ), 2 * QQ * (QQ - PP)
-    at_p, at_q = torch.add(first, third, alpha=PP).div_(near), torch.add(first, third, alpha=QQ).div_(far)
-    odd_p, odd_q = second * (P / near), second * (Q / far)
-    kernels = (first / (PP * QQ), at_p + odd_p, at_p - odd_p, at_q + odd_q, at_q - odd_q, third)
-    return tuple(one.contiguous(memory_format=torch.channels_last) for one in kernels)
+    if point == 0:
+        kernel = first / (PP * QQ)
+    elif point == INFINITY:
+        kernel = third
+    else:
+        at, other = (P, Q) if point < 3 else (Q, P)
+        by = 1 / (2 * at * at * (at * at - other * other))
+        odd = at * by if point % 2 else -at * by
+        kernel = torch.add(first, third, alpha=at * at).mul_(by).add_(second, alpha=odd)
+    return kernel.contiguous(memory_format=torch.channels_last)
 
 
-def _four_rows(rows: Tensor, points: tuple[Tensor, ...], bias: Tensor | None, out: Tensor) -> None:
+def _four_rows(rows: Tensor, kernel_at: Callable[[int], Tensor], bias: Tensor | None, out: Tensor) -> None:
     """`rows` (n, H, W, C) into `out` (n, 4 · blocks, W, C'); each of x0 ... x5 holds one row of every block of six."""
     n, height, width, channels = rows.shape
     last = out.shape[1]
@@ -97,7 +108,7 @@ def _four_rows(rows: Tensor, points: tuple[Tensor, ...], bias: Tensor | None, ou
     x0, x1, x2, x3, x4, x5 = (padded[:, j : j + last - 3 : ROWS] for j in range(6))
 
     def product(x: Tensor, point: int) -> Tensor:
-        kernel = points[point]
+        kernel = kernel_at(point)
         y = conv2d(x.flatten(0, 1)[:, None].permute(0, 3, 1, 2), kernel, padding=(0, kernel.shape[3] // 2))
         return y.permute(0, 2, 3, 1).view(n, -1, width, len(kernel))
 
@@ -110,7 +121,7 @@ def _four_rows(rows: Tensor, points: tuple[Tensor, ...], bias: Tensor | None, ou
     far, far_odd = at_q + below, at_q.sub_(below)
     torch.sub(x4, x2, alpha=PP + QQ, out=even)
     torch.sub(x5, x3, alpha=PP + QQ, out=odd)
-    zero, infinity = product(even.add_(x0, alpha=PP * QQ), 0), product(odd.add_(x1, alpha=PP * QQ), 5)
+    zero, infinity = product(even.add_(x0, alpha=PP * QQ), 0), product(odd.add_(x1, alpha=PP * QQ), INFINITY)
     if bias is not None:
         zero += bias
         infinity += bias
