@@ -22,7 +22,12 @@ COMMANDS = {
         "animegen_cli.commands.evaluate:evaluate",
         "Measure clips, beside controls.",
     ),
+    "ablate": (
+        "animegen_cli.commands.ablate:ablate",
+        "Every combination of stages over many pairs: what each one does.",
+    ),
     "compare": ("animegen_cli.commands.compare:compare", "Hold two evaluations against each other, clip by clip."),
+    "report": ("animegen_cli.commands.report:report", "A page of an ablation or an evaluation, with its clips."),
     "panels": ("animegen_cli.commands.panels:panels", "Cut pages into panels and pair them up."),
     "plugins": ("animegen_cli.commands.plugins:plugins", "List, show, check and start plugins."),
     "weights": ("animegen_cli.commands.weights:weights", "Fetch, verify and remove model files."),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from animegen.errors import InputError, UsageError, did_you_mean
 
-COLUMNS = ("id", "first", "last", "prompt", "text_boxes")
+COLUMNS = ("id", "first", "last", "prompt", "text_boxes", "title")
 """Columns of a table of pairs; `text_boxes` names a file as ``--text-boxes`` takes it. Others are ignored."""
 
 _BY_COUNT = {2: ("first", "last"), 3: ("id", "first", "last"), 4: ("id", "first", "last", "prompt")}
@@ -26,6 +26,7 @@ class Item:
         first, last: The files.
         prompt: Text for interpolators that read one; empty for the run's own.
         text_boxes: File that says where the lettering is, or None.
+        title: What the pair belongs to; empty where the table does not say.
     """
 
     id: str
@@ -33,6 +34,7 @@ class Item:
     last: Path
     prompt: str = ""
     text_boxes: Path | None = None
+    title: str = ""
 
 
 def read_pairs(source: Path) -> list[Item]:
@@ -85,6 +87,7 @@ def _item(path: Path, number: int, row: list[str], header: tuple[str, ...] | Non
         last,
         cells.get("prompt", ""),
         path.parent / boxes if boxes else None,
+        cells.get("title", ""),
     )
 
 
@@ -111,6 +114,7 @@ def write_failed(path: Path, failures: list[tuple[Item, str]]) -> None:
     lines = ["\t".join((*COLUMNS, "error"))]
     for item, error in failures:
         boxes = "" if item.text_boxes is None else str(item.text_boxes.absolute())
-        cells = (item.id, str(item.first.absolute()), str(item.last.absolute()), item.prompt, boxes, error)
+        files = (str(item.first.absolute()), str(item.last.absolute()))
+        cells = (item.id, *files, item.prompt, boxes, item.title, error)
         lines.append("\t".join(" ".join(cell.split("\t")).replace("\n", " ") for cell in cells))
     write_bytes(path, ("\n".join(lines) + "\n").encode())

@@ -90,12 +90,14 @@ def begin(folder: Path, fixed: Mapping[str, Any]) -> Study:
     plain = json.loads(json.dumps(fixed))
     if (folder / FILE_NAME).exists():
         study = read_study(folder)
-        different = [word for name, word in _FIXED.items() if study.fixed[name] != plain[name]]
+        known = {**study.fixed, "choice": _mended(study, plain["choice"])}
+        different = [word for name, word in _FIXED.items() if known[name] != plain[name]]
         if different:
             raise UsageError(
                 f"{folder} holds a study of other {' and '.join(different)}.",
                 hint=f"give this one a name of its own: --study NAME; {folder / FILE_NAME} tells what that one is",
             )
+        study.fixed = plain
     else:
         study = Study(folder, plain, {"created": _now(), "sessions": []})
     here = environment()
@@ -104,6 +106,19 @@ def begin(folder: Path, fixed: Mapping[str, Any]) -> Study:
         sessions.append({"begun": _now(), "environment": here})
     study.save()
     return study
+
+
+def _mended(study: Study, now: Mapping[str, Any]) -> dict[str, Any]:
+    """The choice of a study, with the files of pairs that failed as they are now: they may have been mended."""
+    failed = {failure["id"] for failure in study.facts.get("failed", ())}
+    files = {pair["id"]: pair["sha256"] for pair in now["pairs"]}
+    pairs = [
+        {**pair, "sha256": files.get(pair["id"], pair["sha256"])}
+        if pair["id"] in failed or None in pair["sha256"].values()
+        else pair
+        for pair in study.fixed["choice"]["pairs"]
+    ]
+    return {**study.fixed["choice"], "pairs": pairs}
 
 
 @contextmanager
