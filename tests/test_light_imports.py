@@ -41,6 +41,8 @@ def probe(*args: str, env: dict[str, str] | None = None) -> dict[str, object]:
         ("run", "--help"),
         ("batch", "--help"),
         ("upsample", "--help"),
+        ("evaluate", "--help"),
+        ("compare", "--help"),
         ("panels", "--help"),
         ("doctor", "--help"),
         ("plugins", "--help"),
