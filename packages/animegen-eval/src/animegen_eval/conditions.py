@@ -81,7 +81,7 @@ def check(conditions: Sequence[Condition], figures: Sequence[Figure]) -> None:
                 where = "" if figure.gap is None else f", gap {figure.gap}"
                 told.append(f"{figure.quantity} of {figure.config}{where} is {number(figure.mean)} ({condition.text})")
     if told:
-        raise ConditionFailed(f"{len(told)} conditions failed: {'; '.join(told)}.")
+        raise ConditionFailed(f"{len(told)} condition{'s' * (len(told) > 1)} failed: {'; '.join(told)}.")
 
 
 def _is_meant(figure: Figure, condition: Condition) -> bool:
