@@ -103,6 +103,13 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def browser(session: nox.Session) -> None:
+    """Open reports in the Chromium of this machine (``ANIMEGEN_BROWSER`` names another browser)."""
+    install(session, *editable(*CORE, EVAL, KIT), *TOOLS, "playwright")
+    session.run("pytest", EVAL, "-m", "browser", *session.posargs)
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Time every installed stage, one benchmark per kind, at a fixed size."""
     install(session, *editable(*CORE, KIT), *TOOLS)

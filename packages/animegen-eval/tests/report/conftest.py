@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from animegen.imageio import write_image
 from animegen.video import write_folder, write_video
 from animegen_eval import tables
+from animegen_eval.ablation.study import pair_folder
 from animegen_eval.controls import crossfade
 from animegen_eval.profiles import find_profile
 from animegen_eval.rows import Row
@@ -71,10 +73,10 @@ def rows_of(pairs: Sequence[tuple[str, str]], codes: Sequence[str] = CODES) -> l
                 score = value(row.quantity, code, number)
                 made.append(replace(row, config=code, value=score))
                 if row.scope == "step":
-                    native = score / 4 if code.endswith("1") else score
-                    made.append(replace(row, config=code, variant="native", value=native))
-                    again = replace(row, config=f"repeat {code}", control=True, variant="native", value=score / 4)
-                    made.append(again)
+                    fast = code.endswith("1")
+                    native = replace(row, variant="native", steps=32 if fast else 8)
+                    made.append(replace(native, config=code, value=score / 4 if fast else score))
+                    made.append(replace(native, config=f"repeat {code}", control=True, value=score / 4, steps=32))
             for control, factor in (("crossfade", 3.0), ("freeze", 4.0)):
                 worse = 0.01 if row.quantity == "flicker-mae" else factor if row.better == "lower" else 0.1
                 made.append(
@@ -86,69 +88,78 @@ def rows_of(pairs: Sequence[tuple[str, str]], codes: Sequence[str] = CODES) -> l
 @pytest.fixture
 def make_evaluation(tmp_path: Path) -> Callable[..., Path]:
     """Write rows as an evaluation: ``make_evaluation(rows, inputs=..., name=..., **facts)``."""
-
-    def make(
-        rows: Sequence[Row], *, inputs: Sequence[Mapping[str, Any]] = (), name: str = "scores", **facts: Any
-    ) -> Path:
-        profile = find_profile("two-panel")
-        document = {
-            "created": "2026-11-21T10:00:00+00:00",
-            "command": ["/somewhere/bin/animegen", "evaluate", "runs"],
-            "profile": profile.as_record(),
-            "by": "config",
-            "environment": {"animegen": "0.1.0", "numpy": "2.4"},
-            "metrics": [
-                {"name": "made-up", "metric": "animegen:made-up", "version": "0.1", "code": "c0de", "options": {},
-                 "weights": {"net.pth": "ab" * 32}, "quantities": list(QUANTITIES)}
-            ],
-            "interpolators": [],
-            "inputs": list(inputs),
-            "notes": ["a note"],
-            "missing": [],
-            "failures": [],
-            **facts,
-        }  # fmt: skip
-        folder = tmp_path / name
-        tables.write(tables.Evaluation((), tuple(rows), summarise(rows, profile), document), folder)
-        return folder
-
-    return make
+    return partial(evaluation_in, tmp_path)
 
 
 @pytest.fixture
-def make_study(make_evaluation: Callable[..., Path]) -> Callable[..., Path]:
+def make_study(tmp_path: Path) -> Callable[..., Path]:
     """Write a whole study with clips: ``make_study([("title", "pair"), ...])``."""
+    return partial(study_in, tmp_path)
 
-    def make(
-        pairs: Sequence[tuple[str, str]], *, clips: bool = True, rows: Sequence[Row] | None = None, **facts: Any
-    ) -> Path:
-        folder = make_evaluation(rows_of(pairs) if rows is None else rows, name="study", **facts)
-        panels = folder.parent / "panels"
-        chosen = []
-        for number, (title, clip) in enumerate(pairs):
-            ends = [drawing(number, side) for side in (0, 1)]
-            files = [panels / f"{number}-{side}.png" for side in "ab"]
-            for path, image in zip(files, ends, strict=True):
-                path.parent.mkdir(exist_ok=True)
-                write_image(path, image)
-            chosen.append({"id": clip, "title": title, "first": str(files[0]), "last": str(files[1]), "sha256": {}})
-            for code in CODES if clips else ():
-                run_folder(folder, code, number, clip, ends)
-        factors = [{"name": n, "varies": n, "levels": [{"name": level} for level in levels]} for n, levels in FACTORS]
-        cells = {code: [FACTORS[i][1][int(digit)] for i, digit in enumerate(code)] for code in CODES}
-        study = {
-            "schema_version": 1,
-            "choice": {"rule": {"name": "sha256-rank-1", "seed": 0}, "candidates": 9, "notes": [], "pairs": chosen},
-            "design": {"factors": factors, "cells": cells},
-            "settings": {},
-            "references": {},
-            "created": "2026-11-21T09:00:00+00:00",
-            "sessions": [],
-        }
-        (folder / "study.json").write_text(json.dumps(study), "utf-8")
-        return folder
 
-    return make
+@pytest.fixture(scope="session")
+def write_study() -> Callable[..., Path]:
+    """The same in a folder that is named: ``write_study(folder, pairs)``."""
+    return study_in
+
+
+def evaluation_in(
+    base: Path, rows: Sequence[Row], *, inputs: Sequence[Mapping[str, Any]] = (), name: str = "scores", **facts: Any
+) -> Path:
+    profile = find_profile("two-panel")
+    document = {
+        "created": "2026-11-21T10:00:00+00:00",
+        "command": ["/somewhere/bin/animegen", "evaluate", "runs"],
+        "profile": profile.as_record(),
+        "by": "config",
+        "environment": {"animegen": "0.1.0", "numpy": "2.4"},
+        "metrics": [
+            {"name": "made-up", "metric": "animegen:made-up", "version": "0.1", "code": "c0de", "options": {},
+             "weights": {"net.pth": "ab" * 32}, "quantities": list(QUANTITIES)}
+        ],
+        "interpolators": [],
+        "inputs": list(inputs),
+        "notes": ["a note"],
+        "missing": [],
+        "failures": [],
+        **facts,
+    }  # fmt: skip
+    tables.write(tables.Evaluation((), tuple(rows), summarise(rows, profile), document), base / name)
+    return base / name
+
+
+def study_in(
+    base: Path,
+    pairs: Sequence[tuple[str, str]],
+    *,
+    clips: bool = True,
+    rows: Sequence[Row] | None = None,
+    **facts: Any,
+) -> Path:
+    folder = evaluation_in(base, rows_of(pairs) if rows is None else rows, name="study", **facts)
+    chosen = []
+    for number, (title, clip) in enumerate(pairs):
+        ends = [drawing(number, side) for side in (0, 1)]
+        files = [base / "panels" / f"{number}-{side}.png" for side in "ab"]
+        for path, image in zip(files, ends, strict=True):
+            path.parent.mkdir(exist_ok=True)
+            write_image(path, image)
+        chosen.append({"id": clip, "title": title, "first": str(files[0]), "last": str(files[1]), "sha256": {}})
+        for code in CODES if clips else ():
+            run_folder(folder, code, number, clip, ends)
+    factors = [{"name": n, "varies": n, "levels": [{"name": level} for level in levels]} for n, levels in FACTORS]
+    cells = {code: [FACTORS[i][1][int(digit)] for i, digit in enumerate(code)] for code in CODES}
+    study = {
+        "schema_version": 1,
+        "choice": {"rule": {"name": "sha256-rank-1", "seed": 0}, "candidates": 9, "notes": [], "pairs": chosen},
+        "design": {"factors": factors, "cells": cells},
+        "settings": {},
+        "references": {},
+        "created": "2026-11-21T09:00:00+00:00",
+        "sessions": [],
+    }
+    (folder / "study.json").write_text(json.dumps(study), "utf-8")
+    return folder
 
 
 def drawing(number: int, side: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
@@ -162,8 +173,6 @@ def drawing(number: int, side: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 def run_folder(study: Path, code: str, number: int, clip: str, ends: Sequence[Any]) -> Path:
     """A run as `animegen run` leaves it, as far as a report reads it."""
-    from animegen_eval.ablation.study import pair_folder
-
     count, fps = (33, 32) if code.endswith("1") else (9, 8)
     folder = study / "clips" / code / pair_folder(number, clip)
     frames = list(crossfade(np.stack(ends), count))

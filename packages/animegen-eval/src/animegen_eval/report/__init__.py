@@ -6,8 +6,11 @@
 | `evaluations`, `studies` | the folders of `evaluate` and `ablate` as material |
 | `analysis` | effects of every quantity, and which systems are not shown to differ from the best one |
 | `findings` | sentences that say no more than the intervals allow |
-| `numbers`, `tables` | figures as people read them; tables for the page, for Markdown and for CSV |
+| `numbers`, `cells` | figures as people read them; what a table is |
+| `tables`, `diagnostics` | systems, titles, effects, worst clips; controls, gates, frame rates, missing values |
+| `export` | tables for papers (Markdown) and programs (CSV) |
 | `plots`, `inline` | matplotlib figures as SVG that follows the page's colours |
 | `media` | thumbnails and playable clips |
+| `provenance` | versions, metrics, weights, inputs, commands |
 | `page`, `build` | the page, and the folder it lies in |
 """

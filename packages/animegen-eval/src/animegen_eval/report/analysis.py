@@ -5,17 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 
-from animegen.errors import InputError
+from animegen_eval.ablation.analysis import FrameRate, analyse_study
 from animegen_eval.report.material import Material
 from animegen_eval.statistics.bootstrap import percentile_interval
-from animegen_eval.statistics.design import Cell
-from animegen_eval.statistics.factorial import FactorialResult, analyse
+from animegen_eval.statistics.factorial import FactorialResult
 from animegen_eval.statistics.records import Interval, Resampling
-from animegen_eval.statistics.relative import Better
 from animegen_eval.summary import Figure
 
 Line = tuple[int | None, str, str]
@@ -92,13 +89,18 @@ def contests(material: Material) -> list[Contest]:
     return sorted(found, key=lambda one: (one.line[0] or 0, one.first.better == "none", one.disqualified))
 
 
-def effects(material: Material, found: Sequence[Contest], resampling: Resampling | None = None) -> list[Effects]:
-    """Effects of the factors of an ablation on each quantity; none where the material is no ablation."""
+def effects(
+    material: Material, found: Sequence[Contest], resampling: Resampling | None = None
+) -> tuple[list[Effects], tuple[FrameRate, ...]]:
+    """Effects of the factors of an ablation on each quantity, and what a frame rate alone does.
+
+    These are the results of `animegen_eval.ablation.analysis`, so that the page says what the study's tables say.
+    """
     if material.ablation is None:
-        return []
-    titles = {unit_name(row.title, row.clip): row.title for row in material.rows}
-    clustered = titles if len(set(titles.values())) > 1 else None
-    return [_effects(material, contest, clustered, resampling) for contest in found]
+        return [], ()
+    analysis = analyse_study(material.ablation.study, material.rows, resampling)
+    results = {result.metric: result for result in analysis.effects}
+    return [_effects(material, contest, results, analysis.skipped) for contest in found], analysis.frame_rates
 
 
 def unit_name(title: str, clip: str) -> str:
@@ -116,30 +118,19 @@ def values(material: Material, line: Line) -> dict[str, dict[str, float | None]]
 
 
 def _effects(
-    material: Material, contest: Contest, titles: Mapping[str, str] | None, resampling: Resampling | None
+    material: Material, contest: Contest, results: Mapping[str, FactorialResult], skipped: Mapping[str, str]
 ) -> Effects:
     assert material.ablation is not None
-    design, cells = material.ablation.design, material.ablation.cells
-    scores: dict[str, dict[Cell, float | None]] = {}
-    for config, clips in values(material, contest.line).items():
-        if config not in cells:
-            continue
-        for clip, value in clips.items():
-            scores.setdefault(clip, {})[cells[config]] = value
-    first = contest.first
-    try:
-        result = analyse(
-            design,
-            scores,
-            metric=first.quantity,
-            better=cast(Better, first.better),
-            titles=titles,
-            resampling=resampling,
-        )
-    except InputError as error:
-        return Effects(contest, None, None, error.message)
-    left_out = {dropped.unit for dropped in result.dropped}
-    units = np.array([[scores[unit][cell] for cell in design.cells] for unit in scores if unit not in left_out], float)
+    result = results.get(contest.first.quantity)
+    if result is None:
+        return Effects(contest, None, None, skipped.get(contest.first.quantity, "it is not there at equal times"))
+    codes = {cell: code for code, cell in material.ablation.cells.items()}
+    scores = values(material, contest.line)
+    table = [
+        [scores[codes[cell]].get(clip) for cell in result.design.cells]
+        for clip in scores[codes[result.design.cells[0]]]
+    ]
+    units = np.array([row for row in table if all(value is not None and math.isfinite(value) for value in row)], float)
     return Effects(contest, result, units)
 
 

@@ -14,9 +14,10 @@ from typing import Any
 from animegen.atomic import replacing, write_bytes
 from animegen.errors import UsageError
 from animegen.pipeline.progress import Reporter
+from animegen_eval.report import diagnostics, export, plots, tables
 from animegen_eval.report import findings as words
-from animegen_eval.report import plots, tables
 from animegen_eval.report.analysis import Contest, Effects, contests, effects, unit_name
+from animegen_eval.report.cells import Table
 from animegen_eval.report.inline import Drawn
 from animegen_eval.report.material import Material
 from animegen_eval.report.media import PairMedia, gather
@@ -82,16 +83,17 @@ def build_report(
     _prepare(out, material.source)
     told.started(1, 3, "statistics", f"{len(material.rows)} values")
     found = contests(material)
-    analysed = effects(material, found, resampling)
+    analysed, rates = effects(material, found, resampling)
     told.started(2, 3, "clips", f"{len(material.pairs)} pairs")
     pairs = _pairs(material, out, told)
     told.started(3, 3, "page", "")
     sections = [_section(number, contest, analysed, material, out) for number, contest in enumerate(found)]
     main = tables.main_tables(found, material)
-    markdown = "\n".join(f"{table.caption}:\n\n{tables.as_markdown(table)}" for table in main)
+    markdown = "\n".join(f"{table.caption}:\n\n{export.as_markdown(table)}" for table in main)
     write_bytes(out / "table.md", markdown.encode())
     said = _findings(found, analysed, material)
-    posters = {(unit_name(p.title, p.clip), clip.config): clip.poster for p in pairs for clip in p.clips}
+    played = {(unit_name(p.title, p.clip), clip.config): clip for p in pairs for clip in p.clips if not clip.control}
+    write_bytes(out / "data" / "worst.csv", export.plain_csv(tables.worst_table(found, material, {}, None)).encode())
     page = Page(
         title=title or _title(material),
         kind=material.kind,
@@ -102,11 +104,11 @@ def build_report(
         markdown=markdown,
         quantities=sections,
         by_title=tables.title_tables(found, material),
-        worst=tables.worst_table(found, material, posters),
-        native=tables.native_table(material),
-        gates=tables.gate_table(material.gates, material),
-        disqualified=tables.disqualified_table(found),
-        missing=tables.missing_table(material),
+        worst=tables.worst_table(found, material, played),
+        native=diagnostics.rate_table(rates) or diagnostics.native_table(material),
+        gates=diagnostics.gate_table(material.gates, material),
+        disqualified=diagnostics.disqualified_table(found),
+        missing=diagnostics.missing_table(material),
         notes=[*notes(material), *(text for pair in pairs for text in pair.lost)],
         provenance=provenance(material),
         commands=_commands(material, argv),
@@ -148,7 +150,7 @@ def _section(
     name = f"{number:02d}-{re.sub(r'[^a-z0-9]+', '-', first.quantity.lower())}"
     effect = next((one for one in analysed if one.contest is contest), None)
     figures: list[Drawn | None] = []
-    shown: list[tables.Table | None] = []
+    shown: list[Table | None] = []
     told: list[str] = []
     if effect is not None:
         figures += [
@@ -162,7 +164,7 @@ def _section(
         else:
             told += [
                 words.turn(reversal, effect.result)
-                for reversal in effect.result.reversals
+                for reversal in words.turns(effect.result)
                 if reversal.evidence != "none"
             ]
     figures.append(plots.means_plot(contest, f"{name}-means"))
@@ -192,7 +194,7 @@ def _figure_data(name: str, contest: Contest, effect: Effects | None, out: Path)
         for one in contest.figures
     ]  # fmt: skip
     links = [("means, CSV", f"data/{name}-means.csv")]
-    write_bytes(out / links[0][1], tables.as_csv(header, rows).encode())
+    write_bytes(out / links[0][1], export.as_csv(header, rows).encode())
     if effect is not None and effect.result is not None:
         names = ("effect", "mean", "low", "high", "p_holm", "p_sign_flip", "dz", "n")
         lines = [
@@ -204,7 +206,7 @@ def _figure_data(name: str, contest: Contest, effect: Effects | None, out: Path)
             for one in effect.result.effects
         ]  # fmt: skip
         links += [("effects, CSV", f"data/{name}-effects.csv"), ("everything, JSON", f"data/{name}.json")]
-        write_bytes(out / links[1][1], tables.as_csv(names, lines).encode())
+        write_bytes(out / links[1][1], export.as_csv(names, lines).encode())
         text = json.dumps(plain(effect.result), indent=1, ensure_ascii=False)
         write_bytes(out / links[2][1], text.encode())
     return tuple(links)

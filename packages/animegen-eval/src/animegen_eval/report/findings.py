@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from animegen_eval.report.analysis import Contest, Effects
-from animegen_eval.report.numbers import chance, number, signed, span
+from animegen_eval.report.numbers import chance, estimate, number, span
 from animegen_eval.statistics.factorial import Effect, FactorialResult
 from animegen_eval.statistics.simple_effects import Reversal, SimpleEffect
 from animegen_eval.summary import GateResult
@@ -46,7 +46,7 @@ def of_ablation(found: Sequence[Effects]) -> list[Finding]:
     said: list[Finding] = []
     for one in able:
         assert one.result is not None
-        said += [Finding("turn", turn(r, one.result), one.result.metric) for r in one.result.reversals if _sure(r)]
+        said += [Finding("turn", turn(r, one.result), one.result.metric) for r in turns(one.result) if _sure(r)]
     for one in able:
         assert one.result is not None
         shown = [effect for effect in one.result.effects if is_shown(effect)]
@@ -61,6 +61,7 @@ def of_ablation(found: Sequence[Effects]) -> list[Finding]:
 def effect_sentence(effect: Effect, result: FactorialResult) -> str:
     """``balloon-removal (none → flat) lowers lpips-alex by 0.012 (95 % interval …): better.``"""
     test, interval = effect.test, effect.test.percentile
+    size = estimate(test.mean, interval)
     evidence = (
         f"({round(100 * interval.level) if interval else 95} % interval {span(interval)}, N = {test.n} pairs, "
         f"Holm p {chance(effect.p_holm)})"
@@ -69,12 +70,19 @@ def effect_sentence(effect: Effect, result: FactorialResult) -> str:
         names = " and ".join(factor for factor, _ in effect.levels)
         return (
             f"{names} interact in {result.metric}: what one does depends on the other; half the difference of its "
-            f"effects is {signed(test.mean)} {evidence}."
+            f"effects is {size} {evidence}."
         )
     moved = _moved(*effect.levels[0], result)
     verb = "raises" if test.mean > 0 else "lowers"
-    size = f"{number(abs(test.mean))} on average over the other factors"
-    return f"{moved} {verb} {result.metric} by {size} {evidence}{_judged(test.mean, result)}."
+    others = " on average over the other factors" if len(result.design.factors) > 1 else ""
+    return f"{moved} {verb} {result.metric} by {size.lstrip('+−')}{others} {evidence}{_judged(test.mean, result)}."
+
+
+def turns(result: FactorialResult) -> list[Reversal]:
+    """Effects that turn round, averaged over the rest; those with the rest held only where the average hides them."""
+    averaged = [reversal for reversal in result.reversals if not reversal.at]
+    told = {(one.factor, one.level, one.by) for one in averaged}
+    return [*averaged, *(one for one in result.reversals if one.at and (one.factor, one.level, one.by) not in told)]
 
 
 def turn(reversal: Reversal, result: FactorialResult) -> str:
@@ -149,7 +157,8 @@ def _judged(mean: float, result: FactorialResult) -> str:
 
 
 def _simple(effect: SimpleEffect) -> str:
-    return f"{signed(effect.test.mean)} ({span(effect.test.percentile)}, Holm p {chance(effect.p_holm)})"
+    interval = effect.test.percentile
+    return f"{estimate(effect.test.mean, interval)} ({span(interval)}, Holm p {chance(effect.p_holm)})"
 
 
 def _sure(reversal: Reversal) -> bool:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
 
+from animegen_eval.ablation.design import AblationDesign
 from animegen_eval.rows import Row
 from animegen_eval.statistics.design import Cell, Design
 from animegen_eval.summary import Figure, GateResult
@@ -52,12 +53,17 @@ class Ablation:
     """What makes systems the cells of a factorial design.
 
     Attributes:
-        design: Factors and levels, the first of each the baseline.
+        study: Factors, levels and cells as the study has them, the first level of each factor the baseline.
         cells: Levels of each system, by its name in rows.
     """
 
-    design: Design
+    study: AblationDesign
     cells: Mapping[str, Cell]
+
+    @property
+    def design(self) -> Design:
+        """The design as statistics have it."""
+        return self.study.statistics
 
 
 @dataclass(frozen=True)

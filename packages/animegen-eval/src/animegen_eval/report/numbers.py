@@ -31,16 +31,31 @@ def signed(value: float | None) -> str:
 
 
 def span(interval: Interval | None) -> str:
-    """``0.12 to 0.15``, both ends with as many decimals."""
+    """``0.12 to 0.15``, both ends with as many decimals as the width carries."""
     if interval is None:
         return NONE
+    places = _places(interval)
+    if places is None:
+        return f"{number(interval.low, 3)} to {number(interval.high, 3)}"
+    return _minus(f"{interval.low:.{places}f} to {interval.high:.{places}f}")
+
+
+def estimate(value: float, interval: Interval | None) -> str:
+    """A value with the decimals of its interval, and its sign."""
+    places = None if interval is None else _places(interval)
+    if places is None:
+        return signed(value)
+    return _minus(f"{value:+.{places}f}")
+
+
+def _places(interval: Interval) -> int | None:
+    """Decimals with which the width of an interval has two digits; None where decimals will not do."""
     low, high = interval.low, interval.high
     ends = [abs(end) for end in (low, high) if end and math.isfinite(end)]
     if not ends or not 1e-4 <= max(ends) < 1e5:
-        return f"{number(low, 3)} to {number(high, 3)}"
+        return None
     width = high - low if high > low else max(ends)
-    places = min(6, max(0, 1 - math.floor(math.log10(width))))
-    return _minus(f"{low:.{places}f} to {high:.{places}f}")
+    return min(6, max(0, 1 - math.floor(math.log10(width))))
 
 
 def chance(p: float | None) -> str:

@@ -12,11 +12,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from animegen_eval.report.cells import Table
 from animegen_eval.report.findings import Finding
 from animegen_eval.report.inline import Drawn
 from animegen_eval.report.media import PairMedia
 from animegen_eval.report.numbers import number
-from animegen_eval.report.tables import Table
 
 
 @dataclass(frozen=True)

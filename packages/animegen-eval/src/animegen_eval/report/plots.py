@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from animegen_eval.report.analysis import Contest, Effects
-from animegen_eval.report.findings import is_shown, turn
+from animegen_eval.report.findings import is_shown, turn, turns
 from animegen_eval.report.inline import INK, PAPER, SERIES, Drawn, drawn, style
 from animegen_eval.report.numbers import number, signed, span
 
@@ -42,7 +42,9 @@ def effects_plot(effects: Effects, name: str) -> Drawn | None:
             face = colour if is_shown(effect) else PAPER
             axes.plot(effect.test.mean, place, "o", color=colour, markerfacecolor=face, markersize=6)
         axes.axvline(0, color=INK, linewidth=0.8)
-        axes.set_yticks(range(len(result.effects)), [cut(effect.name) for effect in result.effects])
+        axes.set_yticks(
+            range(len(result.effects)), [cut(effect.name.replace(":", " × "), 48) for effect in result.effects]
+        )
         axes.set_ylim(len(result.effects) - 0.5, -0.5)
         axes.grid(axis="y", visible=False)
         axes.set_xlabel(f"effect on {labelled(effects.contest)}")
@@ -78,7 +80,10 @@ def interaction_plot(effects: Effects, name: str) -> Drawn | None:
             means, bars = within_pairs(table)
             _lines(axes, means, bars, factors[across].levels, factors[lines].levels)
             axes.set_xlabel(cut(factors[across].name))
-            axes.legend(title=cut(factors[lines].name), fontsize=8, title_fontsize=8, loc="best")
+            axes.legend(
+                title=cut(factors[lines].name), fontsize=8, title_fontsize=8, ncols=min(3, len(factors[lines].levels)),
+                loc="lower center", bbox_to_anchor=(0.5, 1.0), borderaxespad=0.2, handlelength=1.6, columnspacing=1.0,
+            )  # fmt: skip
             told.append(
                 f"{factors[across].name} by {factors[lines].name}: {_said(means, factors[across], factors[lines])}"
             )
@@ -94,7 +99,7 @@ def turn_plot(effects: Effects, name: str) -> Drawn | None:
     result = effects.result
     if result is None or not result.reversals:
         return None
-    shown = result.reversals[:6]
+    shown = turns(result)[:6]
     with style():
         canvas = Canvas(figsize=(_WIDTH, 0.7 + 0.62 * len(shown)), layout="constrained")
         axes = canvas.subplots()

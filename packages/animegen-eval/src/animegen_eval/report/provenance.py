@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from animegen_eval.report.cells import CellText, Column, Table
 from animegen_eval.report.material import Material
-from animegen_eval.report.tables import CellText, Column, Table
 
 _SHORT = 16
 

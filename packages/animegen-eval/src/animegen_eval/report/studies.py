@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from animegen.errors import InputError
+from animegen_eval.ablation.design import AblationDesign, AblationFactor, Level
 from animegen_eval.ablation.study import FAILED, FILE_NAME, Study, read_study
 from animegen_eval.report.evaluations import read_evaluation
 from animegen_eval.report.material import Ablation, ClipPlace, Material, PairMaterial
-from animegen_eval.statistics.design import Design, Factor
 
 _TABLES = {
     "the study: pairs, rule, factors, settings, JSON": FILE_NAME,
@@ -44,7 +44,10 @@ def read_material(folder: Path) -> Material:
 
 def _with_design(scored: Material, study: Study) -> Material:
     record = study.fixed["design"]
-    factors = tuple(Factor(one["name"], tuple(level["name"] for level in one["levels"])) for one in record["factors"])
+    factors = tuple(
+        AblationFactor(one["name"], one["varies"], tuple(Level(level["name"], {}) for level in one["levels"]))
+        for one in record["factors"]
+    )
     cells = {code: tuple(levels) for code, levels in record["cells"].items()}
     known = {row.config for row in scored.rows if not row.control}
     pairs = {one["id"]: (number, one) for number, one in enumerate(study.fixed["choice"]["pairs"])}
@@ -53,7 +56,7 @@ def _with_design(scored: Material, study: Study) -> Material:
         scored,
         kind="ablation",
         pairs=[_pair(pair, study, pairs, [code for code in cells if code in known]) for pair in scored.pairs],
-        ablation=Ablation(Design(factors), {code: cell for code, cell in cells.items() if code in known}),
+        ablation=Ablation(AblationDesign(factors, tuple(cells)), cells),
         facts={**scored.facts, "study": {**study.fixed, **study.facts}},
         files={**scored.files, **files},
     )
