@@ -138,6 +138,7 @@ def test_sides_are_brought_down_and_never_up(toy_image: Callable[..., Any]) -> N
     assert size(100, 140) == (96, 134)
     assert size(400, 640) == (256, 409)
     assert size(200, 1600)[1] == 512
+    assert size(20, 2000) == (16, 1536)
 
 
 def test_without_the_file_there_is_no_score(stage_context: Callable[..., Any]) -> None:

@@ -29,7 +29,7 @@ class Plane(NamedTuple):
     weights: NDArray[np.float32] | None
 
 
-def plane(picture: Image, ignored: Mask | None, *, shorter: int, longest: int) -> Plane | None:
+def plane(picture: Image, ignored: Mask | None, *, shorter: int, longest: int, least: int = 16) -> Plane | None:
     """One luma plane (Rec. 601): colours that a model invents are no style.
 
     What is ignored becomes paper before anything else, so that whatever stands there reaches no feature. Sizes are
@@ -39,6 +39,7 @@ def plane(picture: Image, ignored: Mask | None, *, shorter: int, longest: int) -
         picture: (H, W, 3) uint8 RGB.
         ignored: (H, W) bool, or None.
         shorter, longest: The sides' limits, px.
+        least: No side is brought below this many pixels, even if the other then is longer than `longest`.
 
     Returns:
         None where everything is ignored.
@@ -55,6 +56,7 @@ def plane(picture: Image, ignored: Mask | None, *, shorter: int, longest: int) -
         luma[~counts] = PAPER
         weights = counts.astype(np.float32)
     scale = min(shorter / min(luma.shape), longest / max(luma.shape), 1.0)
+    scale = max(scale, min(1.0, least / min(luma.shape)))  # a strip keeps what the network needs
     if scale < 1:
         size = (max(1, round(luma.shape[1] * scale)), max(1, round(luma.shape[0] * scale)))
         luma = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)

@@ -107,14 +107,13 @@ _NAMES_OF_FVD = (
 
 @hookimpl
 def animegen_metrics() -> list[MetricSpec]:
-    torch = Needs(libraries=("torch",))
     return [
         MetricSpec(
             "warp-dis",
             "animegen_video_metrics.warp_stage:WarpDis",
             "Warping error with OpenCV's DIS flow, which needs no weights.",
             DisOptions,
-            needs=torch,
+            needs=Needs(libraries=("torch", "torchvision")),
             quantities=_warp("dis", "OpenCV's DIS flow"),
         ),
         MetricSpec(
@@ -163,7 +162,7 @@ def animegen_metrics() -> list[MetricSpec]:
             "Distance of a set of clips from a set of true ones, by what I3D sees in them.",
             FvdOptions,
             weights=(I3D,),
-            needs=torch,
+            needs=Needs(libraries=("torch",)),
             quantities=_NAMES_OF_FVD,
             over="set",
             whole=True,

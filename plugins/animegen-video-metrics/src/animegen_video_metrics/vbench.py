@@ -12,8 +12,8 @@ import numpy as np
 
 from animegen.measuring import Missing
 from animegen_torch.samples import check_sample
+from animegen_video_metrics.dis import LEAST_SIDE, Dis
 from animegen_video_metrics.flicker import differences
-from animegen_video_metrics.flows import LEAST_SIDE, Dis
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,8 +14,9 @@ from animegen_torch.backbones import backbone_file, full_precision, measuring
 from animegen_torch.devices import pick_device
 from animegen_torch.memory import release
 from animegen_torch.samples import check_sample
-from animegen_video_metrics.flows import LEAST_SIDE, Dis, FlowModel, Raft
+from animegen_video_metrics.dis import LEAST_SIDE, Dis, FlowModel
 from animegen_video_metrics.plugin import RAFT
+from animegen_video_metrics.raft import Raft
 from animegen_video_metrics.warping import mean_where, occluded, squared_error
 
 if TYPE_CHECKING:

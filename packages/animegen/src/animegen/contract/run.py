@@ -17,6 +17,7 @@ from animegen.options import Layer, resolve
 from animegen.pipeline.progress import Reporter
 from animegen.pipeline.session import StageContext
 from animegen.registry import Stage, check_libraries, import_target
+from animegen.stages import MetricSpec, SetMetric, StageSpec
 from animegen.weights.store import WeightStore
 
 
@@ -63,13 +64,23 @@ def run_checks(
     with suppress(Stopped):
         with probe.check("make", "made from its options and a context."):
             made = make()
-            if not callable(made):
-                raise Broken(f"{stage.spec.target} made a {type(made).__name__}, which cannot be called.")
-        if callable(made):
+            if not _usable(stage.spec, made):
+                how = "has no features and distance" if _over_sets(stage.spec) else "cannot be called"
+                raise Broken(f"{stage.spec.target} made a {type(made).__name__}, which {how}.")
+        if _usable(stage.spec, made):
             CHECKS[stage.kind](probe, made)
     with suppress(Stopped):
         _check_close(probe, made)
     return probe.findings
+
+
+def _over_sets(spec: StageSpec) -> bool:
+    return isinstance(spec, MetricSpec) and spec.over == "set"
+
+
+def _usable(spec: StageSpec, made: object) -> bool:
+    """Whether `made` has what its kind is used by: it is called, or it compares sets."""
+    return isinstance(made, SetMetric) if _over_sets(spec) else callable(made)
 
 
 def _check_without_weights(probe: Probe, make: Callable[[WeightStore], Any]) -> None:
