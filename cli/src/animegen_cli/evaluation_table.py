@@ -99,7 +99,7 @@ def _cell(figure: Figure | None) -> str:
 def _note(figures: Sequence[Figure]) -> str:
     """What keeps a quantity from ranking."""
     if beaten := figures[0].beaten_by:
-        return f"no ranking: {', '.join(beaten)} wins"
+        return f"no ranking: won by {', '.join(beaten)}"
     return "diagnostic" if figures[0].better == "none" else ""
 
 
