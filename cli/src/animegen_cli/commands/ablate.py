@@ -113,6 +113,7 @@ def ablate(
             name=study,
             registry=registry,
             workers=min(workers, len(chosen.pairs)),
+            metrics=metrics if scores else None,
             reporter=reporter,
         )
         _refuse_idle(layer, ablation, registry)
@@ -124,7 +125,7 @@ def ablate(
             if console.json:
                 console.document({"status": "planned", "plan": [list(line) for line in plan], **_planned(ablation)})
             return
-        report = ablation.run(metrics=metrics, scores=scores)
+        report = ablation.run()
     except KeyboardInterrupt:
         raise InterruptedRun("stopped; everything that is finished is kept.") from None
     finally:

@@ -24,6 +24,7 @@ from animegen_eval.ablation.scoring import references, score
 from animegen_eval.ablation.study import Study, begin, locked
 from animegen_eval.ablation.tables import markdown
 from animegen_eval.ablation.work import Order, load_pair
+from animegen_eval.metrics import choose_metrics
 from animegen_eval.statistics.records import plain
 from animegen_eval.tables import Evaluation, write
 
@@ -67,6 +68,7 @@ class Ablation:
         name: Of the study's folder below `out`.
         registry: What is installed.
         workers: Processes that make clips.
+        metrics: Names of metrics or quantities; none for all that are installed, None to make clips alone.
         reporter: Told what happens.
 
     Raises:
@@ -83,12 +85,15 @@ class Ablation:
         name: str,
         registry: Registry,
         workers: int = 1,
+        metrics: Sequence[str] | None = (),
         reporter: Reporter | None = None,
     ) -> None:
         self.design, self.chosen, self.layers = design, chosen, tuple(layers)
         self.out, self.folder, self.workers = out, out / name, workers
         self.reporter = reporter or Reporter()
-        self._registry = registry
+        self._registry, self._metrics = registry, metrics
+        if metrics is not None:
+            choose_metrics(registry, metrics, self.layers)  # a wrong name is told now, and not after the last clip
         self._first = Pipeline(layers=[*layers, design.cells[0].layer], out=out, registry=registry)
         self.pipelines = cell_pipelines(self._first, design.cells, self.layers)
         for pipeline in self.pipelines.values():
@@ -157,12 +162,8 @@ class Ablation:
             "references": references(self.design, factor),
         }
 
-    def run(self, *, metrics: Sequence[str] = (), scores: bool = True) -> Report:
+    def run(self) -> Report:
         """Make, score and analyse everything that is not there yet.
-
-        Args:
-            metrics: Names of metrics or quantities; none for all that are installed.
-            scores: False makes clips alone.
 
         Raises:
             KeyboardInterrupt: Ctrl-C; everything finished is kept.
@@ -181,9 +182,9 @@ class Ablation:
             if generated.failures:
                 names = ", ".join(failure.id for failure in generated.failures.values())
                 notes.append(f"{len(generated.failures)} pairs failed and are left out everywhere: {names}")
-            if not scores:
+            if self._metrics is None:
                 return Report(study, generated, None, None, {}, tuple(notes))
-            return self._scored(order, generated, metrics, notes)
+            return self._scored(order, generated, self._metrics, notes)
 
     def _scored(self, order: Order, generated: Generated, metrics: Sequence[str], notes: list[str]) -> Report:
         whole = [number for number in range(len(order.pairs)) if number not in generated.failures]

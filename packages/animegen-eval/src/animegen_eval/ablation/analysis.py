@@ -103,7 +103,7 @@ def analyse_study(design: AblationDesign, rows: Sequence[Row], resampling: Resam
             )
         except InputError as error:
             reasons = dict.fromkeys(row.missing for row in own if row.missing)
-            skipped[name] = "; ".join(reasons) or error.message
+            skipped[name] = "; ".join(reasons) or " ".join([error.message, *error.hints[:1]])
     together = joint_holm(results) if results else ()
     rates = tuple(_frame_rates(design, rows, how))
     return Analysis(together, rates, skipped, len(titles), len(set(titles.values())))

@@ -117,10 +117,8 @@ def choose(candidates: Sequence[Candidate], rule: Rule) -> Chosen:
                 f"{rule.pairs} pairs were wanted and {len(titles)} titles have {found}: all of these are taken"
             )
     if len(titles) < rule.titles:
-        many = "title" if len(titles) == 1 else "titles"
-        notes.append(
-            f"{rule.titles} titles were wanted and there are {len(titles)}: what is found holds for {many} like these"
-        )
+        known = "titles like these" if len(titles) > 1 else "this one"
+        notes.append(f"{rule.titles} titles were wanted; there are {len(titles)}: what is found holds for {known}")
     pairs = tuple(one for title in titles for one in ranked[title][: taken[title]])
     return Chosen(pairs, rule, len(candidates), digest, tuple(notes))
 

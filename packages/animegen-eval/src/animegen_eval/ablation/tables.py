@@ -65,6 +65,9 @@ def _cells(design: AblationDesign, analysis: Analysis) -> list[str]:
 def _effects(result: FactorialResult) -> list[str]:
     unit = f"; {result.better} is better" if result.better != "none" else "; a diagnostic: neither direction is better"
     lines = [f"## {result.metric}", "", f"{result.n} pairs{unit}.", ""]
+    if still := [e.name for e in result.effects if len(e.levels) == 1 and e.test.mean == 0 == (e.test.sd or 0)]:
+        told = f"No clip is changed by {' or '.join(still)} at these times: the frames that are compared are the same."
+        lines += [told, ""]
     several = any(effect.titles is not None for effect in result.effects)
     heads = ["effect", "mean", "interval", "p", "p (Holm)", *(["titles: one left out", "by title"] if several else [])]
     lines += [_row(heads), _row(["---"] * len(heads))]
@@ -168,7 +171,10 @@ def _counts(change: RelativeChange) -> str:
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:+.1f} %"
+    if value is None:
+        return "-"
+    shown = f"{100 * value:+.1f} %"
+    return "0" if shown in ("-0.0 %", "+0.0 %") else shown
 
 
 def _signed(value: float) -> str:
