@@ -326,6 +326,8 @@ def test_a_stage_that_cannot_be_made_or_called_is_told() -> None:
         def __init__(self, options: Any, context: Any) -> None: ...
 
     assert "cannot be called" in errors(check_stage(stage_of("inpainter", fill, made=Silent)))["make"]
+    of_sets = stage_of("metric", fill, made=Silent, over="set", whole=True)
+    assert "no features and distance" in errors(check_stage(of_sets))["make"]
 
 
 def test_too_little_memory_and_absent_libraries_are_skipped_with_the_reason() -> None:
