@@ -180,7 +180,7 @@ def _section(
 
 
 def _quantities(material: Material) -> list[dict[str, Any]]:
-    return [one for metric in material.facts.get("metrics", ()) for one in metric["quantities"]]
+    return [one for metric in material.facts.get("metrics", ()) for one in metric.get("quantities", ())]
 
 
 def _figure_data(name: str, contest: Contest, effect: Effects | None, out: Path) -> tuple[tuple[str, str], ...]:
@@ -223,14 +223,17 @@ def _facts(material: Material, found: Sequence[Contest]) -> list[tuple[str, str]
     profile = facts.get("profile", {})
     titles = {row.title for row in material.rows if row.title}
     ranking = sum(contest.ranks for contest in found)
+    study = facts.get("study") or {}
+    sessions = study.get("sessions") or [{}]
+    environment = facts.get("environment") or sessions[-1].get("environment", {})
     return [
         ("profile", f"{profile.get('name', '–')} {profile.get('hash', '')}".strip()),
         ("pairs" if material.kind == "ablation" else "clips", str(len(material.pairs))),
         *([("titles", str(len(titles)))] if titles else []),
         ("configurations" if material.kind == "ablation" else "systems", str(len(material.systems))),
         ("quantities", f"{len(found)}, {ranking} of which may rank"),
-        ("scored", str(facts.get("created", "–"))),
-        ("AnimeGen", str(facts.get("environment", {}).get("animegen", "–"))),
+        *([("made", created)] if (created := str(facts.get("created") or study.get("created") or "")) else []),
+        *([("AnimeGen", version)] if (version := environment.get("animegen")) else []),
     ]
 
 

@@ -60,7 +60,7 @@ def name_columns(material: Material) -> tuple[Column, ...]:
 
 def column_of(contest: Contest) -> Column:
     first = contest.first
-    unit = f"{first.unit} " if first.unit else ""
+    unit = f"{first.unit}, " if first.unit else ""
     if contest.disqualified:
         return Column(first.quantity, f"{unit}✗ won by {', '.join(first.beaten_by)}", note="disqualified for ranking")
     return Column(first.quantity, f"{unit}{ARROWS[first.better] or 'diagnostic'}")

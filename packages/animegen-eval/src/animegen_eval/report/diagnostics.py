@@ -87,6 +87,8 @@ def gate_table(gates: Sequence[GateResult], material: Material) -> Table | None:
     """Systems by gate, with the bounds in the heading where they are the same for all."""
     kinds = list(dict.fromkeys((gate.gap, gate.rule.quantity, _bounds(gate)) for gate in gates))
     found = {(gate.config, (gate.gap, gate.rule.quantity, _bounds(gate))): gate for gate in gates}
+    shared = {kind: {gate.reason for (_, other), gate in found.items() if other == kind} for kind in kinds}
+    shared = {kind: reasons if len(reasons) == 1 else set() for kind, reasons in shared.items()}
     rows = []
     for config in material.systems:
         cells = []
@@ -94,11 +96,20 @@ def gate_table(gates: Sequence[GateResult], material: Material) -> Table | None:
             gate = found.get((config, kind))
             text = "–" if gate is None else f"{number(gate.value)} {gate.verdict}"
             below, look = ("", "") if gate is None else (gate.reason, f"gate-{gate.verdict}")
+            below = "" if below in shared[kind] else below
             cells.append(CellText(text, None if gate is None else gate.value, below, look))
         rows.append((*names(config, False, material)[:1], *cells))
-    columns = [Column(name + (f", gap {gap}" if gap else ""), bounds) for gap, name, bounds in kinds]
+    columns = [
+        Column(name + (f", gap {gap}" if gap else ""), _reasoned(bounds, shared[gap, name, bounds]))
+        for gap, name, bounds in kinds
+    ]
     caption = "Gates: what a system must pass before its ranks mean anything"
     return Table("gates", caption, (Column("system", numeric=False), *columns), tuple(rows)) if kinds else None
+
+
+def _reasoned(bounds: str, reasons: set[str]) -> str:
+    """Bounds of a gate, and why none of the systems could be held against them."""
+    return "; ".join(text for text in (bounds, *reasons) if text)
 
 
 def disqualified_table(contests: Sequence[Contest]) -> Table | None:

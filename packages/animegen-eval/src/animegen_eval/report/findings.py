@@ -16,7 +16,7 @@ ALPHA = 0.05
 MANY = 3
 """More quantities than this that say the same thing are told in one sentence."""
 
-Kind = Literal["effect", "turn", "rank", "nothing", "caution"]
+Kind = Literal["effect", "turn", "rank", "diagnostic", "nothing", "caution"]
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class Finding:
     """A sentence.
 
     Attributes:
-        kind: What it is about: an effect, a turn of one (non-monotone), a rank, that nothing is shown, a caution.
+        kind: What it is about: an effect, a turn of one (non-monotone), a rank, an effect on a quantity of which
+            neither direction is better, that nothing is shown, a caution.
         text: The sentence.
         quantity: What it was measured by; empty for all.
     """
@@ -42,7 +43,7 @@ def is_shown(effect: Effect | SimpleEffect) -> bool:
 
 def of_ablation(found: Sequence[Effects]) -> list[Finding]:
     """What an ablation shows: effects that turn round first, then main effects, interactions, and what is not shown."""
-    able = [one for one in found if one.result is not None and one.contest.ranks]
+    able = [one for one in found if one.result is not None and not one.contest.disqualified]
     said: list[Finding] = []
     for one in able:
         assert one.result is not None
@@ -50,7 +51,8 @@ def of_ablation(found: Sequence[Effects]) -> list[Finding]:
     for one in able:
         assert one.result is not None
         shown = [effect for effect in one.result.effects if is_shown(effect)]
-        said += [Finding("effect", effect_sentence(effect, one.result), one.result.metric) for effect in shown]
+        kind: Kind = "effect" if one.contest.ranks else "diagnostic"
+        said += [Finding(kind, effect_sentence(effect, one.result), one.result.metric) for effect in shown]
     quiet = [one.result.metric for one in able if one.result and not any(map(is_shown, one.result.effects))]
     if quiet:
         text = f"No effect of any factor is shown in {_listed(quiet)}: that is no proof that there is none."
@@ -121,6 +123,9 @@ def of_systems(found: Sequence[Contest]) -> list[Finding]:
 def cautions(found: Sequence[Contest], gates: Sequence[GateResult], titles: int, few: int) -> list[Finding]:
     """What must be known before a number of the report is believed."""
     said: list[Finding] = []
+    if found and not any(one.first.better != "none" for one in found):
+        text = "No quantity here has a better direction: all are diagnostics, which tell what changes and not what is better."
+        said.append(Finding("caution", text))
     lost = [one for one in found if one.disqualified]
     directed = [one for one in found if one.first.better != "none"]
     if lost:

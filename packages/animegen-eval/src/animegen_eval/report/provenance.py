@@ -66,7 +66,9 @@ def notes(material: Material) -> list[str]:
     """What evaluation and study noted, and metrics that could not be measured."""
     facts = material.facts
     study = facts.get("study") or {}
-    missing = [f"{one['metric']} was not measured: {one['reason']}" for one in facts.get("missing", ())]
+    lacking = facts.get("missing", ())
+    told = lacking.items() if isinstance(lacking, Mapping) else [(one["metric"], one["reason"]) for one in lacking]
+    missing = [f"{name} was not measured: {reason}" for name, reason in told]
     return [*missing, *facts.get("notes", ()), *study.get("choice", {}).get("notes", ()), *study.get("notes", ())]
 
 

@@ -27,6 +27,10 @@ def read_material(folder: Path) -> Material:
     Raises:
         InputError: It is neither, or is damaged.
     """
+    if not folder.exists():
+        raise InputError(
+            f"there is no folder {folder}.", hint="animegen evaluate --out DIR and animegen ablate make what is shown"
+        )
     if not (folder / FILE_NAME).is_file() if folder.is_dir() else folder.name != FILE_NAME:
         return read_evaluation(folder)
     study = read_study(folder if folder.is_dir() else folder.parent)

@@ -68,7 +68,11 @@ def title_effects(effects: Effects) -> Table | None:
     rows.append(
         (word("one title left out"), CellText("–"), *(CellText(f"{signed(a)} to {signed(b)}", a) for a, b in left))
     )
-    columns = (Column("title", numeric=False), Column("N"), *(Column(effect.name) for effect in result.effects))
+    columns = (
+        Column("title", numeric=False),
+        Column("N"),
+        *(Column(effect.name.replace(":", " × ")) for effect in result.effects),
+    )
     looks = (*[""] * (len(rows) - 2), "total", "total")
     return Table(
         f"titles-{result.metric}", f"Effects on {result.metric} within each title", columns, tuple(rows), looks
@@ -82,7 +86,7 @@ def effect_table(effects: Effects) -> Table | None:
         return None
     rows = tuple(
         (
-            word(effect.name),
+            word(effect.name.replace(":", " × ")),
             CellText(signed(effect.test.mean), effect.test.mean),
             CellText(span(effect.test.percentile), effect.test.percentile.low if effect.test.percentile else None),
             CellText(span(effect.test.bca), effect.test.bca.low if effect.test.bca else None),
@@ -100,8 +104,16 @@ def effect_table(effects: Effects) -> Table | None:
 def worst_table(
     contests: Sequence[Contest], material: Material, played: Mapping[tuple[str, str], Played], most: int | None = 24
 ) -> Table:
-    """Clips of systems, the worst first: by their mean rank over the quantities that may rank."""
-    chosen = [one for one in contests if one.ranks] or [one for one in contests if one.first.better != "none"]
+    """Clips of systems, the worst first: by their mean rank over the quantities that may rank.
+
+    Where none may, over all with a direction; where none has, over those that must not fall below a gate.
+    """
+    guarded = {gate.rule.quantity for gate in material.gates if gate.rule.rule == "at least"}
+    chosen = (
+        [one for one in contests if one.ranks]
+        or [one for one in contests if one.first.better != "none"]
+        or [one for one in contests if one.first.quantity in guarded]  # of which less is what a gate stops
+    )
     lines = {contest.line: contest for contest in chosen}
     places: dict[tuple[str, str, int | None], dict[object, float | None]] = {}
     units: dict[str, tuple[str, str]] = {}
@@ -113,7 +125,7 @@ def worst_table(
             places.setdefault((row.config, unit, row.gap), {})[line] = row.value
     badness: dict[tuple[str, str, int | None], list[float]] = {place: [] for place in places}
     for line, contest in lines.items():
-        sign = -1.0 if contest.first.better == "higher" else 1.0
+        sign = 1.0 if contest.first.better == "lower" else -1.0
         held = {place: value for place, got in places.items() if (value := got.get(line)) is not None}
         for place, share in _ranks({place: sign * value for place, value in held.items()}).items():
             badness[place].append(share)

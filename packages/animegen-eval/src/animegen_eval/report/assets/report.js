@@ -77,7 +77,7 @@
   if (!player || !pairs.length) return;
   const buttons = [...document.querySelectorAll("button.pair")];
   const screens = $("screens"), play = $("play"), seek = $("seek"), time = $("time"), loop = $("loop"), speed = $("speed");
-  let current = -1, videos = [], playing = false, clock = 0, last = 0, length = 0, step = 1 / 12, ticket = 0;
+  let current = -1, videos = [], playing = false, clock = 0, last = 0, length = 0, step = 1 / 12;
 
   // Seconds from the first frame to the last: how long the last one stands after that differs between frame rates.
   const span = (clip) => (clip.frames - 1) / clip.fps;
@@ -175,10 +175,6 @@
     step = pair.clips.length ? Math.max(...pair.clips.map((clip) => 1 / clip.fps)) : 1 / 12;
     $("with-controls").hidden = !pair.clips.some((clip) => clip.control);
     place(0);
-    const mine = ++ticket;
-    for (const video of videos) {
-      video.element.addEventListener("loadedmetadata", () => { if (mine === ticket && !playing) video.element.currentTime = within(video); }, { once: true });
-    }
     if (focus) $("pair-name").focus({ preventScroll: false });
   };
   buttons.forEach((button, number) => button.addEventListener("click", () => show(number, false)));
