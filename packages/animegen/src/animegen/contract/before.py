@@ -47,9 +47,7 @@ def check_plan(probe: Probe, options: Any, context: StageContext) -> None:
                 raise Broken(f"its plan {wrong}.")
             needed.append(sum(demand.need for demand in said.demands))
         if needed[1] < needed[0]:
-            raise Surprising(
-                f"its plan needs {needed[1]} bytes for pictures 16 times as large as with {needed[0]}."
-            )
+            raise Surprising(f"its plan needs {needed[1]} bytes for pictures 16 times as large as with {needed[0]}.")
 
 
 def check_untrained(probe: Probe, size: tuple[int, int] | None, make: Callable[[], Any]) -> None:
