@@ -33,7 +33,9 @@ def report(console: Console, /, source: Path, out: Path | None, title: str | Non
         console.say("found", text)
     for text in built.lost:
         console.say("note", f"not shown: {text}")
-    console.say("done", f"{built.page}   {built.pairs} pairs, {built.clips} clips, {size(built.bytes)}")
+    console.say(
+        "done", f"{built.page}   {_count(built.pairs, 'pair')}, {_count(built.clips, 'clip')}, {size(built.bytes)}"
+    )
     if console.json:
         facts = {"pairs": built.pairs, "clips": built.clips, "bytes": built.bytes}
         console.document(
@@ -43,3 +45,7 @@ def report(console: Console, /, source: Path, out: Path | None, title: str | Non
         console.path(str(built.page))
     if shown:
         click.launch(built.page.resolve().as_uri())
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -115,6 +115,7 @@ def build_report(
         licences=[(unit_name(pair.title, pair.clip), pair.licence) for pair in pairs if pair.licence],
         data=_data(material, out, found, analysed),
         codes=_codes(material),
+        directed=sum(contest.first.better != "none" for contest in found),
         clip_note=_clip_note(pairs),
     )
     write_bytes(out / PAGE, render(page).encode())

@@ -124,7 +124,7 @@ def cautions(found: Sequence[Contest], gates: Sequence[GateResult], titles: int,
     """What must be known before a number of the report is believed."""
     said: list[Finding] = []
     if found and not any(one.first.better != "none" for one in found):
-        text = "No quantity here has a better direction: all are diagnostics, which tell what changes and not what is better."
+        text = "No quantity here has a direction: all are diagnostics, which tell what changes, not what is better."
         said.append(Finding("caution", text))
     lost = [one for one in found if one.disqualified]
     directed = [one for one in found if one.first.better != "none"]

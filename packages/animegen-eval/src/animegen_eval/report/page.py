@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from importlib.resources import files
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -69,6 +68,8 @@ class Page:
         licences: (pair, what is known).
         data: (what, address, size).
         codes: Legend of configurations: (name, levels).
+        directed: Number of quantities of which one direction is better.
+        clip_note: What must be known of the clips.
     """
 
     title: str
@@ -91,9 +92,8 @@ class Page:
     licences: Sequence[tuple[str, str]]
     data: Sequence[tuple[str, str, str]]
     codes: Sequence[tuple[str, str]]
+    directed: int
     clip_note: str = ""
-    baseline: str = ""
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 def render(page: Page) -> str:
