@@ -1,0 +1,1 @@
+"""EISAI as a stage of AnimeGen. See README.md."""

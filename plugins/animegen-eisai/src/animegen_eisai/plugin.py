@@ -1,0 +1,61 @@
+"""What this plugin offers: the interpolator ``eisai``. Light: neither torch nor numpy is imported here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from animegen import InterpolatorSpec, Needs, hookimpl, option
+from animegen_eisai.weights import DTM, RFR, SSL, WEIGHTS
+
+SIZES = ("fitted", "own", "published")
+
+
+@dataclass(frozen=True)
+class EisaiOptions:
+    """Options of `eisai`."""
+
+    size: str = option(
+        "fitted",
+        "Size drawn at: fitted (own shape, short side 540 as in training), own (that of the picture), or published "
+        "(960x540 whatever its shape, and everything else as in the authors' script).",
+        choices=SIZES,
+    )
+    refine: bool = option(True, "Refine lines with the distance-transform module; without it, SoftsplatLite alone.")
+    iterations: int = option(12, "Steps of the optical flow; 12 is as published.", min=1, max=64)
+    headroom: float = option(
+        0.0,
+        "Share of the range of brightness left free at both ends while drawing; 0.08 helps where plain black or "
+        "white frames disturb the motion.",
+        min=0,
+        max=0.3,
+    )
+    ssl_file: str | None = option(None, "SoftsplatLite of your own instead of the published one.", file=True)
+    dtm_file: str | None = option(None, "Distance-transform module of your own instead.", file=True)
+    flow_file: str | None = option(None, "RFR of your own instead: a file of AnimeInterp or of RFR alone.", file=True)
+
+
+def chosen_weights(options: EisaiOptions) -> tuple[str, ...]:
+    """The published files that `options` ask for."""
+    wanted = (
+        (SSL, options.ssl_file is None),
+        (DTM, options.refine and options.dtm_file is None),
+        (RFR, options.flow_file is None),
+    )
+    return tuple(weight.file for weight, needed in wanted if needed)
+
+
+@hookimpl
+def animegen_interpolators() -> list[InterpolatorSpec]:
+    return [
+        InterpolatorSpec(
+            name="eisai",
+            target="animegen_eisai.stage:Eisai",
+            summary="Frames at any time between two drawings by EISAI, with RFR flow (needs torch and weights).",
+            options=EisaiOptions,
+            weights=WEIGHTS,
+            chosen=chosen_weights,
+            needs=Needs(libraries=("torch",)),
+            untrained=True,
+            frames=None,
+        )
+    ]
