@@ -1,7 +1,7 @@
 """The published files of EISAI: where each lies and how it is known again. Light: no torch.
 
-No publisher gives a size or a digest with these files, so a file is accepted as it comes and remembered by the digest it
-had then; what it holds is recognised by its tensors before it is used, whatever it is called.
+No publisher gives a size or a digest with these files, so a file is accepted as it comes and remembered by the digest
+it had then; what it holds is recognised by its tensors before it is used, whatever it is called.
 """
 
 from __future__ import annotations
