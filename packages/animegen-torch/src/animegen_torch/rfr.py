@@ -205,17 +205,24 @@ class _Gru(nn.Module):
         return _OverContext(tuple(self._half(number, context) for number in (1, 2)))
 
     def _half(self, number: int, context: Tensor) -> _Half:
-        update, reset, candidate = (self.get_submodule(f"conv{gate}{number}") for gate in "zrq")
-        assert all(isinstance(gate, nn.Conv2d) for gate in (update, reset, candidate))
-        gates = torch.cat((update.weight, reset.weight)), torch.cat((update.bias, reset.bias))
-        one, two = (
-            (
-                torch.cat((weight[:, :HIDDEN], weight[:, 2 * HIDDEN :]), 1),
-                conv2d(context, weight[:, HIDDEN : 2 * HIDDEN], bias, padding=update.padding),
-            )
-            for weight, bias in (gates, (candidate.weight, candidate.bias))
-        )
-        return _Half(one[0], two[0], one[1], two[1])
+        update, reset, candidate = (self._conv(f"conv{gate}{number}") for gate in "zrq")
+        assert update.bias is not None and reset.bias is not None
+        gates = torch.cat((update.weight, reset.weight))
+        bias = torch.cat((update.bias, reset.bias))
+        around = (gates.shape[2] // 2, gates.shape[3] // 2)
+        known = conv2d(context, gates[:, HIDDEN : 2 * HIDDEN], bias, padding=around)
+        own = conv2d(context, candidate.weight[:, HIDDEN : 2 * HIDDEN], candidate.bias, padding=around)
+        return _Half(_moving(gates), _moving(candidate.weight), known, own)
+
+    def _conv(self, name: str) -> nn.Conv2d:
+        found = self.get_submodule(name)
+        assert isinstance(found, nn.Conv2d)
+        return found
+
+
+def _moving(weight: Tensor) -> Tensor:
+    """The part of a kernel that reads the state and the motion: all but the context, which stands between them."""
+    return torch.cat((weight[:, :HIDDEN], weight[:, 2 * HIDDEN :]), 1)
 
 
 class _FlowHead(nn.Module):
