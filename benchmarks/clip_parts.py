@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from animegen_testing.seeded_weights import seeded_input
 from animegen_tooncrafter import synthesis
 from animegen_tooncrafter.checkpoint import ModelConfiguration
-from animegen_tooncrafter.diffusion.guidance import Guidance
-from animegen_tooncrafter.diffusion.noise import Noise
-from animegen_tooncrafter.diffusion.sampler import Step
 from animegen_tooncrafter.first_stage.sweeps import Chunking
 from animegen_tooncrafter.placement.choose import Choice
 from animegen_tooncrafter.placement.source import Untrained
 from animegen_tooncrafter.synthesis import Conditions, Parts, Settings
+from animegen_torch.diffusion.guidance import Guidance
+from animegen_torch.diffusion.noise import Noise
+from animegen_torch.diffusion.sampling import Step
 from animegen_torch.memory import peak_memory
 
 SEED, PROMPT = 123, "a girl turns her head"

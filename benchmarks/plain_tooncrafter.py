@@ -16,16 +16,17 @@ from plain_unet import PlainUNet
 from torch import Tensor
 
 from animegen_tooncrafter.conditioning.image import ImageTower
-from animegen_tooncrafter.conditioning.text import TextTower
 from animegen_tooncrafter.diffusion.ddim import DDIM
-from animegen_tooncrafter.diffusion.guidance import CONDITIONAL, UNCONDITIONAL
-from animegen_tooncrafter.diffusion.noise import Noise
 from animegen_tooncrafter.diffusion.resampler import Resampler
-from animegen_tooncrafter.diffusion.sampler import Step, sample
+from animegen_tooncrafter.diffusion.sampler import sample
 from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_tooncrafter.diffusion.unet import UNet
 from animegen_tooncrafter.first_stage.autoencoder import FirstStage
 from animegen_tooncrafter.synthesis import Settings
+from animegen_torch.diffusion.guidance import CONDITIONAL, UNCONDITIONAL
+from animegen_torch.diffusion.noise import Noise
+from animegen_torch.diffusion.sampling import Step
+from animegen_torch.diffusion.text import TextTower
 
 
 @dataclass

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv3d, group_norm, interpolate, pad
 
-from animegen_tooncrafter.first_stage.architecture import SCALE_FACTOR
 from animegen_tooncrafter.first_stage.autoencoder import FirstStage
-from animegen_tooncrafter.first_stage.blocks import MiddleAttention, ResnetBlock
 from animegen_tooncrafter.first_stage.decoder import VideoBlock
 from animegen_tooncrafter.first_stage.reference import HEADS, Combiner, ReferenceAttention
+from animegen_torch.diffusion.autoencoder.architecture import SCALE_FACTOR
+from animegen_torch.diffusion.autoencoder.blocks import MiddleAttention, ResnetBlock
 
 Features = tuple[Tensor, ...]
 

@@ -35,18 +35,19 @@ from torch import Tensor
 from animegen_testing.seeded_weights import seeded_input
 from animegen_tooncrafter import synthesis
 from animegen_tooncrafter.checkpoint import ModelConfiguration
-from animegen_tooncrafter.conditioning.towers import ImageConfiguration, TextConfiguration
+from animegen_tooncrafter.conditioning.towers import ImageConfiguration
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
-from animegen_tooncrafter.diffusion.noise import Noise
 from animegen_tooncrafter.diffusion.resampler import ResamplerConfiguration
-from animegen_tooncrafter.diffusion.sampler import Step
 from animegen_tooncrafter.diffusion.schedule import Schedule
-from animegen_tooncrafter.first_stage.architecture import FirstStageConfiguration
 from animegen_tooncrafter.first_stage.sweeps import Chunking
 from animegen_tooncrafter.placement.placement import offload, single
 from animegen_tooncrafter.placement.residence import Residence
 from animegen_tooncrafter.placement.source import Untrained
 from animegen_tooncrafter.synthesis import Parts, Settings
+from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
+from animegen_torch.diffusion.noise import Noise
+from animegen_torch.diffusion.sampling import Step
+from animegen_torch.diffusion.text import TextConfiguration
 from animegen_torch.memory import gib, peak_memory, resident_memory
 
 HALF = ModelConfiguration(

@@ -27,8 +27,8 @@ from torch import Tensor
 from animegen_testing.seeded_weights import fill
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
 from animegen_tooncrafter.diffusion.denoiser import Denoiser
-from animegen_tooncrafter.diffusion.guidance import CONDITIONAL, UNCONDITIONAL
 from animegen_tooncrafter.diffusion.unet import UNet
+from animegen_torch.diffusion.guidance import CONDITIONAL, UNCONDITIONAL
 from animegen_torch.memory import gib, peak_memory, resident_memory
 
 HALF = UNetConfiguration(model_channels=160, num_head_channels=32, context_dim=512)

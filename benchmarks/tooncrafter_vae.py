@@ -24,9 +24,9 @@ import torch
 from torch import Tensor
 
 from animegen_testing.seeded_weights import fill, seeded_input
-from animegen_tooncrafter.first_stage.architecture import DOWN, FirstStageConfiguration
 from animegen_tooncrafter.first_stage.autoencoder import FirstStage
 from animegen_tooncrafter.first_stage.sweeps import WHOLE, Chunking
+from animegen_torch.diffusion.autoencoder.architecture import DOWN, FirstStageConfiguration
 from animegen_torch.memory import gib, peak_memory, resident_memory
 
 FRAMES = 16

@@ -44,10 +44,11 @@ def tiny_model() -> Any:
     """Sizes of a model that draws a clip of 64 × 64 in a second or two: those of the golden end-to-end case."""
     pytest.importorskip("open_clip")
     from animegen_tooncrafter.checkpoint import ModelConfiguration
-    from animegen_tooncrafter.conditioning.towers import ImageConfiguration, TextConfiguration
+    from animegen_tooncrafter.conditioning.towers import ImageConfiguration
     from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
     from animegen_tooncrafter.diffusion.resampler import ResamplerConfiguration
-    from animegen_tooncrafter.first_stage.architecture import FirstStageConfiguration
+    from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
+    from animegen_torch.diffusion.text import TextConfiguration
 
     def unet(**changed: Any) -> UNetConfiguration:
         return UNetConfiguration(

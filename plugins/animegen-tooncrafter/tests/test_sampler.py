@@ -15,12 +15,13 @@ from animegen_testing.seeded_weights import fill
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
 from animegen_tooncrafter.diffusion.ddim import DDIM, timesteps_of
 from animegen_tooncrafter.diffusion.denoiser import Denoiser
-from animegen_tooncrafter.diffusion.finite import NotFiniteError
-from animegen_tooncrafter.diffusion.guidance import CONDITIONAL, IMAGE_ONLY, UNCONDITIONAL, Guidance, rescaled
-from animegen_tooncrafter.diffusion.noise import Noise
-from animegen_tooncrafter.diffusion.sampler import Step, sample
+from animegen_tooncrafter.diffusion.sampler import sample
 from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_tooncrafter.diffusion.unet import UNet
+from animegen_torch.diffusion.finite import NotFiniteError
+from animegen_torch.diffusion.guidance import CONDITIONAL, IMAGE_ONLY, UNCONDITIONAL, Guidance, rescaled
+from animegen_torch.diffusion.noise import Noise
+from animegen_torch.diffusion.sampling import Step
 
 TINY = UNetConfiguration(
     model_channels=32,
@@ -214,7 +215,7 @@ def test_what_is_not_finite_names_the_part_it_comes_from() -> None:
     predict = clip(unet, CONDITIONAL)
     unet.output_blocks[1][0].in_layers[2].bias[3] = float("nan")
     with pytest.raises(
-        NotFiniteError, match=r"timestep 601, gave .* from output_blocks\.1\.0\.in_layers\.2 \(Conv2d\)"
+        NotFiniteError, match=r"timestep 601, gave .* from output_blocks\.1\.0\.in_layers\.2 \(Conv3x3\)"
     ):
         predict(torch.zeros(SHAPE), 601, (CONDITIONAL,))
     with pytest.raises(NotFiniteError, match="was given numbers"):

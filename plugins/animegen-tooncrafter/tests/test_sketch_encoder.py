@@ -9,9 +9,9 @@ from torch import Tensor
 from animegen_testing.seeded_weights import fill
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
 from animegen_tooncrafter.diffusion.denoiser import Denoiser
-from animegen_tooncrafter.diffusion.guidance import CONDITIONAL, UNCONDITIONAL
 from animegen_tooncrafter.diffusion.sketch_encoder import SketchEncoder, SketchGuide
 from animegen_tooncrafter.diffusion.unet import UNet
+from animegen_torch.diffusion.guidance import CONDITIONAL, UNCONDITIONAL
 
 SIZES = {
     "model_channels": 32,

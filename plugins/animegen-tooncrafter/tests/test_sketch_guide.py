@@ -15,8 +15,6 @@ from torch import Tensor
 from animegen.errors import InputError
 from animegen.imageio import write_image
 from animegen_tooncrafter.checkpoint import ModelConfiguration, untrained_part
-from animegen_tooncrafter.diffusion.guidance import CONDITIONAL, UNCONDITIONAL
-from animegen_tooncrafter.diffusion.noise import Noise
 from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_tooncrafter.diffusion.sketch_encoder import SketchEncoder, SketchGuide
 from animegen_tooncrafter.diffusion.unet import UNet
@@ -24,6 +22,8 @@ from animegen_tooncrafter.first_stage.autoencoder import EncodedKeyframes
 from animegen_tooncrafter.sketch.guide import Sketches, guided, planned
 from animegen_tooncrafter.sketch.options import SketchOptions
 from animegen_tooncrafter.synthesis import Conditions, Parts, Settings, denoise, lend, synthesize
+from animegen_torch.diffusion.guidance import CONDITIONAL, UNCONDITIONAL
+from animegen_torch.diffusion.noise import Noise
 
 FRAMES = 6
 Guided = Callable[[], AbstractContextManager[SketchGuide]]

@@ -16,15 +16,14 @@ from animegen.errors import StageError, UsageError
 from animegen_tooncrafter.conditioning.image import ImageTower, clip_pixels
 from animegen_tooncrafter.conditioning.keyframes import gradio_keyframe, keyframe, script_keyframe
 from animegen_tooncrafter.conditioning.output import as_loop, copy_keyframes, match_tone, to_frames
-from animegen_tooncrafter.conditioning.text import TextTower, tokenize
 from animegen_tooncrafter.conditioning.towers import (
     IMAGE_LEFTOVERS,
     TEXT_LEFTOVERS,
     ImageConfiguration,
-    TextConfiguration,
 )
-from animegen_tooncrafter.diffusion.finite import NotFiniteError
 from animegen_tooncrafter.first_stage.autoencoder import FirstStage
+from animegen_torch.diffusion.finite import NotFiniteError
+from animegen_torch.diffusion.text import TextConfiguration, TextTower, tokenize
 
 SMALL_TEXT = TextConfiguration(width=32, heads=2, layers=3)
 SMALL_IMAGE = ImageConfiguration(width=32, head_width=16, layers=2, patch_size=56)

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from animegen_testing import seeded_weights
-from animegen_tooncrafter.diffusion.finite import NotFiniteError
-from animegen_tooncrafter.first_stage.architecture import FirstStageConfiguration
 from animegen_tooncrafter.first_stage.autoencoder import FirstStage
 from animegen_tooncrafter.first_stage.decoder import VideoBlock
-from animegen_tooncrafter.first_stage.layers import Conv2d, Upsample
 from animegen_tooncrafter.first_stage.streams import FrameQueue, Statistics, TimeStream
 from animegen_tooncrafter.first_stage.sweeps import Chunking, Sweeps
+from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
+from animegen_torch.diffusion.autoencoder.layers import Conv2d, Upsample
+from animegen_torch.diffusion.finite import NotFiniteError
 
 TINY = FirstStageConfiguration(ch=32, num_res_blocks=1)
 FRAMES = 16

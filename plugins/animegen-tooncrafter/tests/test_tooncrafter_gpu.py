@@ -99,9 +99,9 @@ def test_what_is_planned_is_what_is_taken_at_the_published_size(way: Working) ->
     placement = offload("cuda:0")
     need = needs(sizes_of_source(source), placement, clip, way, dtypes)["cuda:0"][0]
     residence = Residence(source, placement, dtypes)
-    from animegen_tooncrafter.diffusion.noise import Noise
     from animegen_tooncrafter.first_stage.sweeps import Chunking
     from animegen_tooncrafter.synthesis import decode
+    from animegen_torch.diffusion.noise import Noise
 
     chunking = Chunking(way.frames, offload=way.offload, recompute=way.recompute)
     settings, noise = Settings(steps=1, chunking=chunking), Noise(0)

@@ -18,7 +18,7 @@ import torch
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
 from animegen_tooncrafter.diffusion.denoiser import Denoiser
 from animegen_tooncrafter.diffusion.unet import UNet
-from animegen_tooncrafter.first_stage.architecture import FirstStageConfiguration
+from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
 from animegen_tooncrafter.first_stage.autoencoder import FirstStage
 from animegen_tooncrafter.first_stage.sweeps import Chunking
 from animegen_tooncrafter.placement.activations import Clip, decoding, encoding, sampling

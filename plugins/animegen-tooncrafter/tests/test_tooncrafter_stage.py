@@ -15,12 +15,12 @@ pytest.importorskip("open_clip")
 from animegen.errors import MissingError, ResourceError, UsageError
 from animegen_testing.context import FakeContext
 from animegen_tooncrafter import plugin
-from animegen_tooncrafter.diffusion.finite import NotFiniteError
 from animegen_tooncrafter.first_stage.autoencoder import FirstStage
 from animegen_tooncrafter.first_stage.sweeps import Sweeps
 from animegen_tooncrafter.placement.plan import plan
 from animegen_tooncrafter.plugin import ToonCrafterOptions
 from animegen_tooncrafter.stage import ToonCrafter
+from animegen_torch.diffusion.finite import NotFiniteError
 
 FRAMES = 6
 TIMES = [number / (FRAMES - 1) for number in range(FRAMES)]

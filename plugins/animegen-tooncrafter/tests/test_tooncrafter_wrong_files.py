@@ -16,7 +16,7 @@ from animegen_tooncrafter.checkpoint import ModelConfiguration, inspect, new_par
 from animegen_tooncrafter.checkpoint.parts import PREFIXES
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
 from animegen_tooncrafter.diffusion.resampler import ResamplerConfiguration
-from animegen_tooncrafter.first_stage.architecture import FirstStageConfiguration
+from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
 
 State = dict[str, Tensor]
 Write = Callable[[Path, State], None]

@@ -13,10 +13,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from animegen_testing.seeded_weights import fill
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
-from animegen_tooncrafter.diffusion.layers import HIDDEN_BYTES_DEFAULT
 from animegen_tooncrafter.diffusion.objective import temporal_names
 from animegen_tooncrafter.diffusion.resampler import Resampler
 from animegen_tooncrafter.diffusion.unet import UNet
+from animegen_torch.diffusion.layers import HIDDEN_BYTES_DEFAULT
 
 TINY = UNetConfiguration(
     model_channels=32,

@@ -10,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from animegen_testing.seeded_weights import fill
-from animegen_tooncrafter.diffusion import attention, layers
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
-from animegen_tooncrafter.diffusion.attention import CrossAttention, SelfAttention, project_packed
-from animegen_tooncrafter.diffusion.layers import FeedForward, GroupNorm, TemporalConv, to_clip, to_image, to_tokens
 from animegen_tooncrafter.diffusion.unet import UNet
 from animegen_torch import winograd
+from animegen_torch.diffusion import attention, layers
+from animegen_torch.diffusion.attention import CrossAttention, SelfAttention, project_packed
+from animegen_torch.diffusion.layers import FeedForward, GroupNorm, TemporalConv, to_clip, to_image, to_tokens
 
 TINY = UNetConfiguration(
     model_channels=32,

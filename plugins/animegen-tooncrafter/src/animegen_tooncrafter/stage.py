@@ -15,13 +15,8 @@ from animegen.errors import StageError
 from animegen.weights.store import default_home
 from animegen_tooncrafter.conditioning.keyframes import keyframe
 from animegen_tooncrafter.conditioning.output import match_tone, to_frames
-from animegen_tooncrafter.diffusion.finite import NotFiniteError
-from animegen_tooncrafter.diffusion.guidance import Guidance
-from animegen_tooncrafter.diffusion.noise import Noise
-from animegen_tooncrafter.diffusion.sampler import Step
 from animegen_tooncrafter.first_stage.sweeps import Chunking
 from animegen_tooncrafter.identity import digest_of
-from animegen_tooncrafter.kept import Kept
 from animegen_tooncrafter.placement.activations import Clip
 from animegen_tooncrafter.placement.choose import Choice, next_smaller
 from animegen_tooncrafter.placement.demands import LADDER, Working
@@ -42,6 +37,11 @@ from animegen_tooncrafter.synthesis import (
     encode,
     read,
 )
+from animegen_torch.diffusion.finite import NotFiniteError
+from animegen_torch.diffusion.guidance import Guidance
+from animegen_torch.diffusion.kept import Kept
+from animegen_torch.diffusion.noise import Noise
+from animegen_torch.diffusion.sampling import Step
 from animegen_torch.memory import is_out_of_memory, out_of_memory, release
 
 if TYPE_CHECKING:

@@ -22,19 +22,20 @@ from torch import Tensor, nn
 
 from animegen.errors import UsageError
 from animegen_tooncrafter.conditioning.image import ImageTower
-from animegen_tooncrafter.conditioning.text import TextTower
 from animegen_tooncrafter.diffusion.ddim import DDIM
-from animegen_tooncrafter.diffusion.denoiser import Denoiser, Predictor
-from animegen_tooncrafter.diffusion.guidance import CONDITIONAL, IMAGE_ONLY, UNCONDITIONAL, Guidance
-from animegen_tooncrafter.diffusion.noise import NoiseSource
+from animegen_tooncrafter.diffusion.denoiser import Denoiser
 from animegen_tooncrafter.diffusion.resampler import Resampler
-from animegen_tooncrafter.diffusion.sampler import Step, sample
+from animegen_tooncrafter.diffusion.sampler import sample
 from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_tooncrafter.diffusion.sketch_encoder import SketchGuide
 from animegen_tooncrafter.diffusion.unet import UNet
 from animegen_tooncrafter.first_stage.autoencoder import EncodedKeyframes, FirstStage
 from animegen_tooncrafter.first_stage.sweeps import WHOLE, Chunking
-from animegen_tooncrafter.placement.parallel import Careful, Parallel
+from animegen_torch.diffusion.guidance import CONDITIONAL, IMAGE_ONLY, UNCONDITIONAL, Guidance
+from animegen_torch.diffusion.noise import NoiseSource
+from animegen_torch.diffusion.parallel import Careful, Parallel
+from animegen_torch.diffusion.sampling import Predictor, Step
+from animegen_torch.diffusion.text import TextTower
 
 T = TypeVar("T")
 Lend = Callable[[], AbstractContextManager[T]]

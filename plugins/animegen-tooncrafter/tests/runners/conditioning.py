@@ -13,8 +13,8 @@ from animegen_testing.goldens import GoldenCase
 from animegen_tooncrafter.conditioning.image import ImageTower, clip_pixels
 from animegen_tooncrafter.conditioning.keyframes import gradio_keyframe, script_keyframe
 from animegen_tooncrafter.conditioning.output import to_frames
-from animegen_tooncrafter.conditioning.text import TextTower, tokenize
-from animegen_tooncrafter.conditioning.towers import ImageConfiguration, TextConfiguration
+from animegen_tooncrafter.conditioning.towers import ImageConfiguration
+from animegen_torch.diffusion.text import TextConfiguration, TextTower, tokenize
 
 
 def text(case: GoldenCase) -> Mapping[str, Any]:

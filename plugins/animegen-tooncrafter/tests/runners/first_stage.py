@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from animegen_testing import seeded_weights
 from animegen_testing.goldens import GoldenCase
-from animegen_tooncrafter.first_stage.architecture import SCALE_FACTOR, FirstStageConfiguration
 from animegen_tooncrafter.first_stage.autoencoder import FirstStage
-from animegen_tooncrafter.first_stage.blocks import MiddleAttention
 from animegen_tooncrafter.first_stage.decoder import OutputConv, VideoBlock
 from animegen_tooncrafter.first_stage.reference import Combiner, ReferenceAttention
 from animegen_tooncrafter.first_stage.streams import Statistics, TimeStream
 from animegen_tooncrafter.first_stage.sweeps import Chunking, Sweeps
+from animegen_torch.diffusion.autoencoder.architecture import SCALE_FACTOR, FirstStageConfiguration
+from animegen_torch.diffusion.autoencoder.blocks import MiddleAttention
 
 CHUNKS = (Chunking(), Chunking(frames=1), Chunking(frames=3, recompute=True, offload=True))
 

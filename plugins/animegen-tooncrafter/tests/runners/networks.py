@@ -13,17 +13,18 @@ from animegen_testing import seeded_weights
 from animegen_testing.goldens import GoldenCase
 from animegen_tooncrafter.diffusion import objective
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
-from animegen_tooncrafter.diffusion.context import split_context
 from animegen_tooncrafter.diffusion.ddim import DDIM
 from animegen_tooncrafter.diffusion.denoiser import Denoiser
-from animegen_tooncrafter.diffusion.guidance import CONDITIONAL, IMAGE_ONLY, UNCONDITIONAL, Guidance
-from animegen_tooncrafter.diffusion.layers import Downsample, Upsample
 from animegen_tooncrafter.diffusion.resampler import Resampler, ResamplerConfiguration
 from animegen_tooncrafter.diffusion.resblock import ResBlock, TemporalConvs
-from animegen_tooncrafter.diffusion.sampler import Step, sample
+from animegen_tooncrafter.diffusion.sampler import sample
 from animegen_tooncrafter.diffusion.schedule import Schedule
+from animegen_tooncrafter.diffusion.tokens import split_context
 from animegen_tooncrafter.diffusion.transformer import SpatialTransformer, TemporalTransformer
 from animegen_tooncrafter.diffusion.unet import INIT_HEADS, UNet
+from animegen_torch.diffusion.guidance import CONDITIONAL, IMAGE_ONLY, UNCONDITIONAL, Guidance
+from animegen_torch.diffusion.layers import Downsample, Upsample
+from animegen_torch.diffusion.sampling import Step
 
 
 def tensors(case: GoldenCase) -> dict[str, Tensor]:

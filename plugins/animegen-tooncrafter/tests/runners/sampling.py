@@ -9,9 +9,9 @@ import torch
 
 from animegen_testing.goldens import GoldenCase
 from animegen_tooncrafter.diffusion.ddim import DDIM
-from animegen_tooncrafter.diffusion.embedding import sinusoids
-from animegen_tooncrafter.diffusion.guidance import rescaled
 from animegen_tooncrafter.diffusion.schedule import Schedule, ScheduleConfiguration
+from animegen_torch.diffusion.embedding import sinusoids
+from animegen_torch.diffusion.guidance import rescaled
 
 TABLES = {
     "ddim_timesteps": "timesteps",

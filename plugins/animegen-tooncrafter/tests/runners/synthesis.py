@@ -10,17 +10,17 @@ from torch import Tensor, nn
 from animegen_testing import seeded_weights
 from animegen_testing.goldens import GoldenCase
 from animegen_tooncrafter.conditioning.image import ImageTower
-from animegen_tooncrafter.conditioning.text import TextTower, tokenize
-from animegen_tooncrafter.conditioning.towers import ImageConfiguration, TextConfiguration
+from animegen_tooncrafter.conditioning.towers import ImageConfiguration
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
-from animegen_tooncrafter.diffusion.guidance import CONDITIONAL, UNCONDITIONAL, Guidance
 from animegen_tooncrafter.diffusion.resampler import Resampler, ResamplerConfiguration
 from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_tooncrafter.diffusion.unet import UNet
-from animegen_tooncrafter.first_stage.architecture import SCALE_FACTOR, FirstStageConfiguration
 from animegen_tooncrafter.first_stage.autoencoder import FirstStage
 from animegen_tooncrafter.first_stage.sweeps import Chunking
 from animegen_tooncrafter.synthesis import Parts, Settings, condition, decode, denoise, lend
+from animegen_torch.diffusion.autoencoder.architecture import SCALE_FACTOR, FirstStageConfiguration
+from animegen_torch.diffusion.guidance import CONDITIONAL, UNCONDITIONAL, Guidance
+from animegen_torch.diffusion.text import TextConfiguration, TextTower, tokenize
 
 
 class GivenNoise:

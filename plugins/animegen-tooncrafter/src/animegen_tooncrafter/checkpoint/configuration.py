@@ -10,12 +10,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from animegen_tooncrafter.conditioning.towers import ImageConfiguration, TextConfiguration
+from animegen_tooncrafter.conditioning.towers import ImageConfiguration
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
 from animegen_tooncrafter.diffusion.resampler import ResamplerConfiguration
 from animegen_tooncrafter.diffusion.schedule import ScheduleConfiguration
 from animegen_tooncrafter.diffusion.sketch_encoder import PUBLISHED as PUBLISHED_SKETCH
-from animegen_tooncrafter.first_stage.architecture import FirstStageConfiguration
+from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
+from animegen_torch.diffusion.text import TextConfiguration
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shapes of a part's tensors, by the names of our networks."""

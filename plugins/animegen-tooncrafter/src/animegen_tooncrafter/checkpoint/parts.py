@@ -9,12 +9,12 @@ from torch import nn
 
 from animegen_tooncrafter.checkpoint.configuration import ModelConfiguration
 from animegen_tooncrafter.conditioning.image import ImageTower
-from animegen_tooncrafter.conditioning.text import TextTower
 from animegen_tooncrafter.conditioning.towers import IMAGE_LEFTOVERS, TEXT_LEFTOVERS
 from animegen_tooncrafter.diffusion.resampler import Resampler
 from animegen_tooncrafter.diffusion.sketch_encoder import SketchEncoder
 from animegen_tooncrafter.diffusion.unet import UNet
 from animegen_tooncrafter.first_stage.autoencoder import FirstStage
+from animegen_torch.diffusion.text import TextTower
 
 PREFIXES = {
     "text": "cond_stage_model.",

@@ -7,7 +7,8 @@ from open_clip.transformer import VisionTransformer
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, pad
 
-from animegen_tooncrafter.conditioning.towers import ImageConfiguration, checked, run_blocks
+from animegen_tooncrafter.conditioning.towers import ImageConfiguration
+from animegen_torch.diffusion.text import checked, run_blocks
 
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 STD = (0.26862954, 0.26130258, 0.27577711)

@@ -6,13 +6,9 @@ and a file's tensors can be handed in. Of both towers only what the published pi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-from torch import Tensor, nn
-
-from animegen_tooncrafter.diffusion.finite import NotFiniteError, is_finite
 
 TEXT_LEFTOVERS = (
     r"model\.(text_projection|logit_scale|attn_mask)$",
@@ -25,22 +21,6 @@ IMAGE_LEFTOVERS = (
     r"model\.visual\.(proj$|ln_post\.)",
 )
 """The same under ``embedder.``: the text side of CLIP, and the head of its image side."""
-
-
-@dataclass(frozen=True)
-class TextConfiguration:
-    """Sizes of the text tower, under OpenCLIP's names; the defaults are those of ViT-H-14."""
-
-    width: int = 1024
-    heads: int = 16
-    layers: int = 24
-    vocab_size: int = 49408
-    context_length: int = 77
-
-    @classmethod
-    def of(cls, published: Mapping[str, Any]) -> TextConfiguration:
-        """From OpenCLIP's ``text_cfg``."""
-        return cls(**{name: published[name] for name in cls.__dataclass_fields__ if name in published})
 
 
 @dataclass(frozen=True)
@@ -58,28 +38,3 @@ class ImageConfiguration:
     def of(cls, published: Mapping[str, Any]) -> ImageConfiguration:
         """From OpenCLIP's ``vision_cfg``."""
         return cls(**{name: published[name] for name in cls.__dataclass_fields__ if name in published})
-
-
-def run_blocks(blocks: Iterable[nn.Module], x: Tensor, mask: Tensor | None = None) -> Tensor:
-    """(B, L, C) tokens through residual attention blocks of OpenCLIP, the newer of which take the batch first."""
-    for block in blocks:
-        if block.attn.batch_first:  # type: ignore[union-attr]
-            x = block(x, attn_mask=mask)
-        else:
-            x = block(x.transpose(0, 1), attn_mask=mask).transpose(0, 1)
-    return x
-
-
-def checked(tokens: Tensor, tower: str) -> Tensor:
-    """`tokens`, all of them numbers.
-
-    Raises:
-        NotFiniteError: Some are not.
-    """
-    if not is_finite(tokens):
-        kind = str(tokens.dtype).removeprefix("torch.")
-        raise NotFiniteError(
-            f"OpenCLIP's {tower} tower gave numbers that are not finite in {kind}.",
-            hint="use --dtype bfloat16 or float32; in float32: animegen weights verify",
-        )
-    return tokens

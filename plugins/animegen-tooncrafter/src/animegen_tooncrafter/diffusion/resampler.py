@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from animegen_tooncrafter.diffusion.attention import merge_heads, split_heads
+from animegen_torch.diffusion.attention import merge_heads, split_heads
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from animegen_tooncrafter.diffusion.layers import Conv3x3, GroupNorm, SiLU, TemporalConv, from_clip, to_clip
+from animegen_torch.diffusion.layers import Conv3x3, GroupNorm, SiLU, TemporalConv, from_clip, to_clip
 
 
 class TemporalConvs(nn.Module):

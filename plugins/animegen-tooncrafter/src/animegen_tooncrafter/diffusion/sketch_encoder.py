@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 
 from animegen_tooncrafter.diffusion.architecture import BlockPlan, UNetConfiguration, input_plan
-from animegen_tooncrafter.diffusion.attention import Keys, SelfAttention
-from animegen_tooncrafter.diffusion.context import Context
 from animegen_tooncrafter.diffusion.control import Control
-from animegen_tooncrafter.diffusion.embedding import sinusoids
-from animegen_tooncrafter.diffusion.layers import Downsample, dtype_of
 from animegen_tooncrafter.diffusion.resblock import ResBlock
 from animegen_tooncrafter.diffusion.transformer import SpatialTransformer
+from animegen_torch.diffusion.attention import Keys, SelfAttention
+from animegen_torch.diffusion.context import Context
+from animegen_torch.diffusion.embedding import sinusoids
+from animegen_torch.diffusion.layers import Downsample, dtype_of
 
 HINT_WIDTHS = (16, 16, 32, 32, 96, 96, 256)
 """Channels of the stem that brings a sketch to the size of a latent; every width that rises also halves the size."""

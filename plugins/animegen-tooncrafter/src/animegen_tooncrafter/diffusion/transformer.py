@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from animegen_tooncrafter.diffusion.attention import CrossAttention, Keys, SelfAttention
-from animegen_tooncrafter.diffusion.layers import (
+from animegen_torch.diffusion.attention import CrossAttention, Keys, SelfAttention
+from animegen_torch.diffusion.layers import (
     FeedForward,
     GroupNorm,
     Pointwise,

@@ -14,13 +14,14 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from animegen_tooncrafter.diffusion.architecture import BlockPlan, UNetConfiguration, input_plan, output_plan
-from animegen_tooncrafter.diffusion.attention import Keys, SelfAttention
-from animegen_tooncrafter.diffusion.context import Context, split_context
 from animegen_tooncrafter.diffusion.control import Control
-from animegen_tooncrafter.diffusion.embedding import sinusoids
-from animegen_tooncrafter.diffusion.layers import Downsample, GroupNorm, SiLU, Upsample, dtype_of
 from animegen_tooncrafter.diffusion.resblock import ResBlock
+from animegen_tooncrafter.diffusion.tokens import split_context
 from animegen_tooncrafter.diffusion.transformer import SpatialTransformer, TemporalTransformer
+from animegen_torch.diffusion.attention import Keys, SelfAttention
+from animegen_torch.diffusion.context import Context
+from animegen_torch.diffusion.embedding import sinusoids
+from animegen_torch.diffusion.layers import Downsample, GroupNorm, SiLU, Upsample, dtype_of
 
 INIT_HEADS = 8
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from animegen_tooncrafter.diffusion.finite import NotFiniteError, is_finite
-from animegen_tooncrafter.first_stage.architecture import DOWN, SCALE_FACTOR, FirstStageConfiguration
 from animegen_tooncrafter.first_stage.decoder import Decoder
-from animegen_tooncrafter.first_stage.encoder import Encoder, Posterior
-from animegen_tooncrafter.first_stage.layers import Conv2d
 from animegen_tooncrafter.first_stage.reference import References
 from animegen_tooncrafter.first_stage.sweeps import WHOLE, Chunking, Sweeps, Watch
+from animegen_torch.diffusion.autoencoder.architecture import DOWN, SCALE_FACTOR, FirstStageConfiguration
+from animegen_torch.diffusion.autoencoder.encoder import Encoder, Posterior
+from animegen_torch.diffusion.autoencoder.layers import Conv2d
+from animegen_torch.diffusion.finite import NotFiniteError, is_finite
 
 
 @dataclass(frozen=True)

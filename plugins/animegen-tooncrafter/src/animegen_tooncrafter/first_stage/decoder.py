@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from animegen_tooncrafter.first_stage.architecture import FirstStageConfiguration
-from animegen_tooncrafter.first_stage.blocks import MiddleAttention, ResnetBlock
-from animegen_tooncrafter.first_stage.layers import GROUPS, Conv2d, GroupNorm, Upsample, swish
 from animegen_tooncrafter.first_stage.reference import Combiner, ReferenceAttention, References
+from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
+from animegen_torch.diffusion.autoencoder.blocks import MiddleAttention, ResnetBlock
+from animegen_torch.diffusion.autoencoder.layers import GROUPS, Conv2d, GroupNorm, Upsample, swish
 
 Layer = Callable[[Tensor, int, int], Tensor]
 """``layer(x, start, frames)``: (N, C, H, W) float32, which is frames `start` to `start` + N of a clip of `frames`."""

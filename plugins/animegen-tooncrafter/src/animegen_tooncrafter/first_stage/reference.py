@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, scaled_dot_product_attention
 
-from animegen_tooncrafter.first_stage.layers import Conv2d, GroupNorm, half_sum, shrink
+from animegen_torch.diffusion.autoencoder.layers import Conv2d, GroupNorm, half_sum, shrink
 
 HEADS = 8
 HEAD_WIDTH = 64

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from animegen_tooncrafter.first_stage.layers import GROUPS, grow, half_sum, shrink
+from animegen_torch.diffusion.autoencoder.layers import GROUPS, grow, half_sum, shrink
 
 
 class FrameQueue:

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from animegen_tooncrafter.diffusion.finite import NotFiniteError
 from animegen_tooncrafter.first_stage.decoder import Decoder, Section, VideoBlock
 from animegen_tooncrafter.first_stage.reference import References
 from animegen_tooncrafter.first_stage.streams import FrameQueue, Statistics, TimeStream
+from animegen_torch.diffusion.finite import NotFiniteError
 
 Watch = Callable[[str, int, Tensor], None]
 """``watch(layer, start, frames)``: what a layer gave for frames `start` ..., for tests; not to be written over."""

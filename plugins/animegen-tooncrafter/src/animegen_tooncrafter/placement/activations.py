@@ -13,7 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration, input_plan, output_plan
-from animegen_tooncrafter.first_stage.architecture import DOWN, FirstStageConfiguration
+from animegen_torch.diffusion.autoencoder.architecture import DOWN, FirstStageConfiguration
 
 BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 FLOAT = 4
@@ -23,7 +23,7 @@ TOKENS = 77 + 256
 SLACK = 1.05
 """What is taken above what is counted."""
 HIDDEN = {"cpu": 2 * (8 << 20), "cuda": 2 * (256 << 20), "mps": 2 * (256 << 20)}
-"""Hidden layers of a feed-forward network, by kind of device; see `diffusion.layers.HIDDEN_BYTES`."""
+"""Hidden layers of a feed-forward network, by kind of device; see `animegen_torch.diffusion.layers`."""
 WORKSPACE = {"cpu": 16 << 20, "cuda": 288 << 20, "mps": 256 << 20}
 """What libraries keep for themselves beside tensors, by kind of device."""
 TOWER = 64 << 20

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
-from animegen_tooncrafter.first_stage.architecture import FirstStageConfiguration
 from animegen_tooncrafter.placement.activations import (
     BYTES,
     TOWER,
@@ -18,6 +17,7 @@ from animegen_tooncrafter.placement.activations import (
     waiting,
 )
 from animegen_tooncrafter.placement.placement import Placement
+from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
 
 
 @dataclass(frozen=True)

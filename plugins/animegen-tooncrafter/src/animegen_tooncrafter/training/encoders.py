@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from animegen.atomic import replacing
 from animegen_tooncrafter.conditioning.image import ImageTower
-from animegen_tooncrafter.conditioning.text import TextTower
 from animegen_tooncrafter.first_stage.autoencoder import FirstStage
-from animegen_tooncrafter.first_stage.encoder import Posterior
+from animegen_torch.diffusion.autoencoder.encoder import Posterior
+from animegen_torch.diffusion.text import TextTower
 
 Load = Callable[[str, torch.dtype, torch.device], nn.Module]
 """Gives a part in a type on a device; see `placement.source.Source.part`."""

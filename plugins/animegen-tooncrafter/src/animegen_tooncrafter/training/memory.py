@@ -17,8 +17,8 @@ from animegen_tooncrafter.checkpoint import ModelConfiguration, new_part
 from animegen_tooncrafter.diffusion.objective import Variant, choose_parameters
 from animegen_tooncrafter.diffusion.resampler import Resampler
 from animegen_tooncrafter.diffusion.unet import Block, UNet
-from animegen_tooncrafter.first_stage.architecture import DOWN
 from animegen_tooncrafter.training.options import RectificationOptions
+from animegen_torch.diffusion.autoencoder.architecture import DOWN
 
 FLOAT = 4
 ADAMW = 4 * FLOAT

@@ -12,10 +12,10 @@ from animegen_tooncrafter.diffusion.objective import Variant, choose_parameters,
 from animegen_tooncrafter.diffusion.resampler import Resampler
 from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_tooncrafter.diffusion.unet import UNet
-from animegen_tooncrafter.first_stage.architecture import SCALE_FACTOR
 from animegen_tooncrafter.training.encoders import Encoders
 from animegen_tooncrafter.training.options import RectificationOptions
 from animegen_tooncrafter.training.samples import Stream
+from animegen_torch.diffusion.autoencoder.architecture import SCALE_FACTOR
 
 PREFIXES = {"unet": "model.diffusion_model.", "projector": "image_proj_model."}
 """What stands before the published names of the parts that can learn."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from animegen_tooncrafter.first_stage.layers import Conv2d, GroupNorm, swish
+from animegen_torch.diffusion.autoencoder.layers import Conv2d, GroupNorm, swish
 
 
 class ResnetBlock(nn.Module):

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from animegen_tooncrafter.first_stage.architecture import FirstStageConfiguration
-from animegen_tooncrafter.first_stage.blocks import Middle, ResnetBlock
-from animegen_tooncrafter.first_stage.layers import Conv2d, Downsample, GroupNorm, swish
+from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
+from animegen_torch.diffusion.autoencoder.blocks import Middle, ResnetBlock
+from animegen_torch.diffusion.autoencoder.layers import Conv2d, Downsample, GroupNorm, swish
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Layers that all parts of the U-Net are built of, and the one layout they share.
+"""Layers that U-Nets for clips are built of, and the one layout they share.
 
 Activations are (B·T, C, H, W) in channels-last memory, frames of a clip one after the other: then a pixel's channels
 lie together, and the tokens of attention over space, (B·T, H·W, C), the clip that a temporal convolution sees,
@@ -47,13 +47,13 @@ def dtype_of(layer: nn.Module) -> torch.dtype:
 
 
 class GroupNorm(nn.GroupNorm):
-    """Group norm of (N, C, H, W) over 32 groups that keeps channels-last memory.
+    """Group norm of (N, C, H, W) that keeps channels-last memory.
 
     Statistics and arithmetic are float32 whatever the type of the input; only the result is rounded to it.
     """
 
-    def __init__(self, channels: int, eps: float = 1e-5) -> None:
-        super().__init__(GROUPS, channels, eps)
+    def __init__(self, channels: int, eps: float = 1e-5, *, groups: int = GROUPS) -> None:
+        super().__init__(groups, channels, eps)
 
     def forward(self, x: Tensor) -> Tensor:
         y = group_norm(x, self.num_groups, self.weight, self.bias, self.eps)

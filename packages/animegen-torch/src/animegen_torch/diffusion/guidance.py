@@ -1,4 +1,4 @@
-"""Classifier-free guidance (Ho & Salimans, 2022): how the predictions of one step become one."""
+"""Guidance without a classifier (Ho & Salimans, 2022): how the predictions of one step become one."""
 
 from __future__ import annotations
 

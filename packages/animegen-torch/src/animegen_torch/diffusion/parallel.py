@@ -10,8 +10,8 @@ from types import TracebackType
 import torch
 from torch import Tensor
 
-from animegen_tooncrafter.diffusion.denoiser import Denoiser
-from animegen_tooncrafter.diffusion.guidance import CONDITIONAL
+from animegen_torch.diffusion.denoiser import Denoiser
+from animegen_torch.diffusion.guidance import CONDITIONAL
 from animegen_torch.memory import is_out_of_memory, release
 
 
@@ -29,7 +29,7 @@ class Careful:
     @property
     def device(self) -> torch.device:
         """Where it computes."""
-        return self._denoiser.keyframes.device
+        return self._denoiser.device
 
     def __call__(self, x: Tensor, timestep: int, branches: Sequence[str]) -> Mapping[str, Tensor]:
         """See `Predictor`."""

@@ -1,0 +1,1 @@
+"""The autoencoder of latent diffusion: between pictures and latents of an eighth of their size."""
