@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,3 +136,41 @@ def test_known_models(shapes: dict[str, tuple[int, ...]], name: str) -> None:
 def test_unknown_models() -> None:
     assert name_of_model({"hidden.weight": (1,)}) is None
     assert name_of_model({"block0.conv0.0.0.weight": (1,)}, but=("RIFE",)) is None
+
+
+class Part(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
+        self.register_buffer("table", torch.arange(5).float()[::2])
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.layers(x)  # type: ignore[no-any-return]
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_tensors_are_taken_out_of_a_program_that_is_never_run(tmp_path: Path) -> None:
+    path = tmp_path / "program.pt"
+    part = Part().half()
+    torch.jit.script(part).save(str(path))
+    with pytest.raises(InputError, match="TorchScript archive"):
+        TensorFile.open(path)
+    file = TensorFile.open(path, programs=True)
+    stored = file.state()
+    state = part.state_dict()
+    assert stored.keys() == state.keys()
+    for found in (file.mapped(stored), dict(file.read(stored))):
+        assert all(found[name].dtype == one.dtype and torch.equal(found[name], one) for name, one in state.items())
+
+
+def test_only_an_archive_of_torchscript_may_name_its_classes(tmp_path: Path) -> None:
+    """A pickle that calls a class ``__torch__`` is none, and is read no further."""
+    path = tmp_path / "a.pt"
+    torch.save(STATE, path)
+    bad = tmp_path / "b.pt"
+    with zipfile.ZipFile(path) as source, zipfile.ZipFile(bad, "w") as target:
+        for name in source.namelist():
+            other = name.endswith("data.pkl")
+            target.writestr(name, b"\x80\x02c__torch__.os\nsystem\n)\x81." if other else source.read(name))
+    with pytest.raises(InputError, match="Python objects"):
+        TensorFile.open(bad)

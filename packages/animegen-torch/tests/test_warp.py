@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed here")
 
 from animegen_torch import warp as module
-from animegen_torch.warp import coordinates, forget_coordinates, sample, sampling_grid, warp
+from animegen_torch.warp import coordinates, forget_coordinates, sample, sampling_grid, warp, warp_into
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -150,3 +150,28 @@ def test_gradients() -> None:
 def test_a_gpu_gives_the_same() -> None:
     image, flow = torch.rand(1, 3, 64, 96), torch.randn(1, 2, 64, 96) * 5
     assert (warp(image.cuda(), flow.cuda()).cpu() - warp(image, flow)).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("threads", [1, 3, 4])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_warping_into_a_tensor_gives_what_warping_gives(threads: int, dtype: torch.dtype) -> None:
+    image, flow = torch.rand(1, 5, 12, 9).to(dtype), 6 * torch.randn(1, 2, 12, 9)
+    room = torch.full((1, 12, 9, 8), 7.0, dtype=dtype).permute(0, 3, 1, 2)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        warp_into(room[:, 1:6], image, flow, convention="centres")
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(room[:, 1:6], warp(image, flow, convention="centres"))
+    assert bool((room[:, :1] == 7).all() and (room[:, 6:] == 7).all())
+    with pytest.raises(ValueError, match="does not fit"):
+        warp_into(room, image, flow)
+
+
+def test_warping_into_a_tensor_can_be_trained_through() -> None:
+    image, flow = torch.rand(1, 2, 6, 4, requires_grad=True), torch.rand(1, 2, 6, 4, requires_grad=True)
+    room = torch.zeros(1, 2, 6, 4)
+    warp_into(room, image, flow)
+    room.sum().backward()
+    assert image.grad is not None and flow.grad is not None and bool(image.grad.abs().sum() > 0)

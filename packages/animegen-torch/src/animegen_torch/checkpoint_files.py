@@ -29,12 +29,13 @@ _HEADER = 1 << 27
 """No header of a safetensors file is longer than this; a number beyond it means that the file is something else."""
 
 
-def file_format(path: Path, *, hints: Sequence[str] = FETCH) -> Format:
+def file_format(path: Path, *, hints: Sequence[str] = FETCH, programs: bool = False) -> Format:
     """Which kind of checkpoint `path` is, told from its bytes and never from its name.
 
     Args:
         path: The file.
         hints: What to type when it is not one.
+        programs: Whether a TorchScript archive counts as one: for whoever takes the tensors out and runs nothing.
 
     Raises:
         InputError: It is no checkpoint, or not a whole one; the message says what it is instead.
@@ -48,7 +49,7 @@ def file_format(path: Path, *, hints: Sequence[str] = FETCH) -> Format:
     if not size:
         raise InputError(f"{path} is empty (0 bytes).", hint=hints)
     if start.startswith(b"PK\x03\x04"):
-        _check_zip(path, size, hints)
+        _check_zip(path, size, hints, programs)
         return "zip"
     if _is_safetensors(start, path, size, hints):
         return "safetensors"
@@ -137,14 +138,14 @@ def _read_safetensors(path: Path, device: str, hints: Sequence[str]) -> dict[str
         raise InputError(f"{path} is damaged or cut off: {_line(error)}.", hint=hints) from None
 
 
-def _check_zip(path: Path, size: int, hints: Sequence[str]) -> None:
+def _check_zip(path: Path, size: int, hints: Sequence[str], programs: bool) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
     except (zipfile.BadZipFile, OSError, EOFError, ValueError):
         # The list of contents stands at the end, so a download that stopped has none.
         raise InputError(f"{path} is cut off: it ends after {gib(size)} without its table.", hint=hints) from None
-    if any(name.endswith("/constants.pkl") for name in names):
+    if any(name.endswith("/constants.pkl") for name in names) and not programs:
         raise InputError(
             f"{path} is a TorchScript archive: a whole program, not parameters.",
             hint="the plain weights of the same model are needed (.safetensors, .pth, .ckpt)",

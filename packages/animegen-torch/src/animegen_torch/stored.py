@@ -8,7 +8,7 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -154,8 +154,10 @@ def _zip(path: Path) -> Any:
             name, extra = struct.unpack("<HH", file.read(4))
             return int(entry.header_offset + 30 + name + extra)
 
+        programs = f"{folder}constants.pkl" in archive.namelist()
         with archive.open(pickled) as stream:
-            return _Reader(stream, offset).load()
+            content = _Reader(stream, offset, programs=programs).load()
+        return dict(_state(content)) if isinstance(content, _Module) else content
 
 
 def _legacy(path: Path) -> Any:
@@ -185,11 +187,14 @@ class _Storage:
 
 
 class _Reader(pickle.Unpickler):
-    """Puts `Stored` where tensors are; knows the few names that a file of tensors needs, and refuses all others."""
+    """Puts `Stored` where tensors are; knows the few names that a file of tensors needs, and refuses all others.
 
-    def __init__(self, stream: IO[bytes], offset: Callable[[str], int]) -> None:
+    With `programs`, classes of a TorchScript archive become `_Module`: what they hold, and nothing of what they do.
+    """
+
+    def __init__(self, stream: IO[bytes], offset: Callable[[str], int], *, programs: bool = False) -> None:
         super().__init__(stream)
-        self._offset = offset
+        self._offset, self._programs = offset, programs
         self.storages: dict[str, torch.dtype] = {}
 
     def find_class(self, module: str, name: str) -> Any:
@@ -197,6 +202,10 @@ class _Reader(pickle.Unpickler):
             return _STORAGES[name]
         if module == "torch" and isinstance(found := getattr(torch, name, None), torch.dtype):
             return found
+        if self._programs and module.split(".")[0] == "__torch__":
+            return _Module
+        if self._programs and (module, name) in _SCRIPT:
+            return _SCRIPT[module, name]
         if (module, name) not in _KNOWN:
             raise _ForbiddenError(f"{module}.{name}")
         return _KNOWN[module, name]
@@ -209,6 +218,22 @@ class _Reader(pickle.Unpickler):
             raise ValueError("it holds a view of a storage, as nothing has written for years")
         self.storages[str(key)] = dtype
         return _Storage(dtype, self._offset(str(key)))
+
+
+class _Module:
+    """An object of a TorchScript archive: its attributes by name."""
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = dict(state) if isinstance(state, dict) else {}
+
+
+def _state(module: _Module, prefix: str = "") -> Iterator[tuple[str, Stored]]:
+    """Tensors of a module and all modules in it, under the names that `torch.nn.Module.state_dict` gives them."""
+    for name, value in module.state.items():
+        if isinstance(value, Stored):
+            yield prefix + name, value
+        elif isinstance(value, _Module):
+            yield from _state(value, f"{prefix}{name}.")
 
 
 def _tensor(storage: _Storage, offset: int, size: Sequence[int], stride: Sequence[int], *_: Any) -> Stored:
@@ -259,3 +284,8 @@ _KNOWN: dict[tuple[str, str], Any] = {
     ("torch.nn.parameter", "Parameter"): lambda data, *_: data,
 }
 """All that a pickle may name, and what it gets: nothing here does anything."""
+_SCRIPT: dict[tuple[str, str], Any] = {
+    **{("torch.jit._pickle", f"build_{kind}list"): list for kind in ("int", "double", "bool", "tensor")},
+    ("torch.jit._pickle", "restore_type_tag"): lambda value, *_: value,
+}
+"""What a TorchScript archive may name besides its own classes."""

@@ -38,13 +38,19 @@ class TensorFile:
     stamp: tuple[int, int] = (0, 0)
 
     @classmethod
-    def open(cls, path: Path, *, hints: Sequence[str] = FETCH) -> TensorFile:
+    def open(cls, path: Path, *, hints: Sequence[str] = FETCH, programs: bool = False) -> TensorFile:
         """Look into a safetensors file or into what torch.save wrote, which is read without running anything.
+
+        Args:
+            path: The file.
+            hints: What to type when it is none.
+            programs: Take TorchScript archives too. Their tensors have the names that the module's state had; their
+                program is not even read.
 
         Raises:
             InputError: As `checkpoint_files.read_file` does.
         """
-        kind = file_format(path, hints=hints)
+        kind = file_format(path, hints=hints, programs=programs)
         stamp = _stamp(path)
         return cls(path, *contents(path, kind, hints=hints), stamp)
 

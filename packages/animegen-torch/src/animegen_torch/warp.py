@@ -176,3 +176,39 @@ def warp(image: Tensor, flow: Tensor, *, border: Border = "border", convention: 
         raise ValueError(f"the image is {tuple(image.shape)}, its flow {tuple(flow.shape)}: the sizes differ")
     grid = sampling_grid(flow, convention=convention)
     return sample(image, grid, border=border, convention=convention)
+
+
+def warp_into(
+    out: Tensor, image: Tensor, flow: Tensor, *, border: Border = "border", convention: Convention = "corners"
+) -> None:
+    """`warp` into a tensor that is there already, such as some channels of a larger one.
+
+    On a processor rows are shared out between threads: its sampler has one thread for each entry of a batch, and so
+    only one for a single image.
+
+    Args:
+        out: (1, C, H, W), any layout and floating type.
+        image: (1, C, H, W).
+        flow, border, convention: As for `warp`.
+
+    Raises:
+        ValueError: Sizes differ.
+    """
+    if image.shape != out.shape or image.shape[2:] != flow.shape[2:] or len(image) != 1:
+        raise ValueError(f"{tuple(image.shape)} along {tuple(flow.shape)} does not fit into {tuple(out.shape)}")
+    if image.requires_grad or flow.requires_grad:
+        out.copy_(warp(image, flow, border=border, convention=convention))
+        return
+    grid = sampling_grid(flow, convention=convention)
+    height, width = flow.shape[2:]
+    strips = _strips(grid.device, height)
+    grid = grid.reshape(strips, height // strips, width, 2)
+    result = sample(image.to(grid.dtype).expand(strips, -1, -1, -1), grid, border=border, convention=convention)
+    out[0].view(out.shape[1], strips, -1, width).copy_(result.transpose(0, 1))
+
+
+def _strips(device: torch.device, rows: int) -> int:
+    """In how many strips of equal height to sample."""
+    if device.type != "cpu" or torch.compiler.is_compiling():
+        return 1
+    return next((strips for strips in range(torch.get_num_threads(), 1, -1) if rows % strips == 0), 1)
