@@ -17,6 +17,7 @@ COMMANDS = {
     "run": ("animegen_cli.commands.run:run", "Turn two panels into a clip."),
     "batch": ("animegen_cli.commands.batch:batch", "Turn many pairs of panels into clips."),
     "upsample": ("animegen_cli.commands.upsample:upsample", "Draw more frames between the frames of a video."),
+    "data": ("animegen_cli.commands.data:data", "Make material for a training out of videos."),
     "train": ("animegen_cli.commands.train:train", "Train a model on material of your own."),
     "evaluate": (
         "animegen_cli.commands.evaluate:evaluate",

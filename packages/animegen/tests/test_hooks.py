@@ -12,11 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from animegen import Box, DetectorSpec, InterpolatorSpec, MetricSpec, Region, StageSpec, TrainerSpec, hookimpl
+from animegen import (
+    Box,
+    DatasetSpec,
+    DetectorSpec,
+    InterpolatorSpec,
+    MetricSpec,
+    Region,
+    StageSpec,
+    TrainerSpec,
+    hookimpl,
+)
 from animegen.contract import check_plugin, failed
+from animegen.datasets.records import DataOrder, DataPlan, DataResult
 from animegen.measuring import Quantity, Sample, Scores
 from animegen.registry import Registry, import_target
-from animegen.stages import Trainer
+from animegen.stages import DatasetMaker, Trainer
 from animegen.training.records import Order, TrainingPlan, TrainingResult
 
 NAME = "animegen_test_hooks_plugin"
@@ -127,4 +138,22 @@ def test_hook_animegen_trainers() -> None:
     assert isinstance(trainer, Trainer)
     assert trainer(Path(), Path(), Order(3), None).step == 3
     assert list(registry.stages()) == []  # a trainer takes no part in a clip
+    assert_contract(registry, least=3)
+
+
+def test_hook_animegen_datasets() -> None:
+    class Names:
+        def __init__(self, options: Any, context: Any) -> None: ...
+
+        def plan(self, material: Any, order: DataOrder) -> DataPlan:
+            return DataPlan("names", f"{len(material)} files")
+
+        def __call__(self, material: Any, out: Path, order: DataOrder, reporter: Any) -> DataResult:
+            return DataResult((), f"{len(material)} names in {order.jobs} processes")
+
+    registry = plugin("animegen_datasets", DatasetSpec("made", TARGET, "Names."), Names)
+    maker = made(registry, "dataset")
+    assert isinstance(maker, DatasetMaker)
+    assert maker([Path(), Path()], Path(), DataOrder(3), None).summary == "2 names in 3 processes"
+    assert list(registry.stages()) == []  # nor does what makes a dataset
     assert_contract(registry, least=3)

@@ -30,7 +30,7 @@ def plugins() -> None:
 
 
 @plugins.command("list")
-@click.option("--kind", type=click.Choice(OFFERED), help="Only stages (or trainers) of this kind.")
+@click.option("--kind", type=click.Choice(OFFERED), help="Only what is of this kind.")
 @pass_console
 def list_plugins(console: Console, kind: str | None) -> None:
     """Every plugin, its stages, its weights and whether it works."""
@@ -58,7 +58,7 @@ def list_plugins(console: Console, kind: str | None) -> None:
 
 
 def _row(registry: Registry, plugin: Plugin, kind: str | None) -> dict[str, Any]:
-    offered = [*registry.stages(), *registry.stages("trainer")]
+    offered = [stage for each in OFFERED for stage in registry.stages(each)]
     stages = [stage for stage in offered if stage.plugin == plugin and kind in (None, stage.kind)]
     return {
         "name": plugin.short_name,
@@ -152,7 +152,7 @@ def named_stages(registry: Registry, name: str) -> list[Stage]:
         MissingError: A plugin that did not load.
     """
     short = name.rpartition(":")[2]
-    offered = [*registry.stages(), *registry.stages("trainer")]
+    offered = [stage for kind in OFFERED for stage in registry.stages(kind)]
     found = [
         stage for stage in offered if name in (stage.name, stage.full_name, f"{stage.plugin.short_name}:{stage.name}")
     ]
@@ -229,7 +229,7 @@ def _print_stage(console: Console, stage: Stage) -> None:
         if _is_long(info):
             console.text("")
             console.sentences(", ".join(info.choice_texts), start=f"{stage.name}.{info.name}: ", indent=4)
-    table = "trainer" if stage.kind == "trainer" else stage.name
+    table = stage.kind if stage.kind not in KINDS else stage.name
     console.text(f"\nGive them as: -o {table}.{infos[0].name}={default_words(infos[0])}")
 
 
@@ -254,6 +254,9 @@ def _facts(stage: Stage) -> list[tuple[str, str]]:
         facts.append(
             ("learns", f"from {getattr(spec, 'material', '')}: animegen train {stage.name} MATERIAL --out DIR")
         )
+    if stage.kind == "dataset":
+        material = getattr(spec, "material", "")
+        facts.append(("makes", f"from {material}: animegen data {stage.name} MATERIAL... --out DIR"))
     if quick := getattr(spec, "preview", None):
         facts.append(("preview", ", ".join(f"{name}={value}" for name, value in quick.items())))
     if spec.untrained:

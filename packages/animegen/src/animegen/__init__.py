@@ -14,6 +14,7 @@ from animegen.media import Box, Panel, PanelPair, Region, Strip
 from animegen.options import option
 from animegen.stages import (
     Context,
+    DatasetSpec,
     Demand,
     DetectorSpec,
     InterpolatorSpec,
@@ -45,6 +46,7 @@ __all__ = [
     "Box",
     "Clip",
     "Context",
+    "DatasetSpec",
     "Demand",
     "DetectorSpec",
     "InterpolatorSpec",

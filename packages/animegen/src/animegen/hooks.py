@@ -1,4 +1,4 @@
-"""The whole extension surface of AnimeGen: one hook for each kind of stage, and one for trainers.
+"""The whole extension surface of AnimeGen: one hook for each kind of stage, one for trainers, one for datasets.
 
 A plugin is a light module behind an entry point of the group ``animegen``. It implements any of these hooks
 with `hookimpl` and returns records that say what a stage is called, what it does, which options it takes and
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
-    from animegen.stages import DetectorSpec, InterpolatorSpec, MetricSpec, StageSpec, TrainerSpec
+    from animegen.stages import DatasetSpec, DetectorSpec, InterpolatorSpec, MetricSpec, StageSpec, TrainerSpec
 
 PROJECT = "animegen"
 
@@ -78,5 +78,14 @@ def animegen_trainers() -> Iterable[TrainerSpec]:
     """Ways to train a model of the plugin on a user's own material, for ``animegen train``.
 
     `animegen.stages.Trainer`: ``trainer.plan(material, order)``, then ``trainer(material, out, order, tell)``.
+    """
+    return ()
+
+
+@hookspec
+def animegen_datasets() -> Iterable[DatasetSpec]:
+    """Ways to make material for a training out of a user's own videos, for ``animegen data``.
+
+    `animegen.stages.DatasetMaker`: ``maker.plan(material, order)``, then ``maker(material, out, order, reporter)``.
     """
     return ()

@@ -27,7 +27,7 @@ GROUP = "animegen"
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _TARGET = re.compile(r"[\w.]+:[\w.]+")
-_RESERVED = {"run", "plugins", "recipe", "none", "auto", "upsample", "upsampler", "train", *OFFERED}
+_RESERVED = {"run", "plugins", "recipe", "none", "auto", "upsample", "upsampler", "train", "data", *OFFERED}
 """Names with a meaning of their own in settings: tables, roles, and the words for no stage and any stage."""
 
 
@@ -103,7 +103,7 @@ class Registry:
         return tuple(self._plugins.values())
 
     def stages(self, kind: Kind | None = None) -> Iterator[Stage]:
-        """Every stage of the working plugins, of one kind or of all. Trainers are no stages: name their kind."""
+        """Every stage of the working plugins, of one kind or all. Trainers and datasets are none: name their kind."""
         kinds = KINDS if kind is None else (kind,)
         return (stage for stage in self._stages if stage.kind in kinds)
 

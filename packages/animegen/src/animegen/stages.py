@@ -14,18 +14,20 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from animegen.datasets.records import DataOrder, DataPlan, DataResult
     from animegen.measuring import Quantity, Sample, Scores
     from animegen.media import Box, Frames, Image, Mask, Region
+    from animegen.pipeline.progress import Reporter
     from animegen.training.records import Order, TrainingPlan, TrainingResult, TrainingStep
 
 API = 1
 """Number of the stage contract. A record with a higher number needs a newer animegen."""
 
-Kind = Literal["detector", "inpainter", "preprocessor", "interpolator", "metric", "trainer"]
+Kind = Literal["detector", "inpainter", "preprocessor", "interpolator", "metric", "trainer", "dataset"]
 KINDS: tuple[Kind, ...] = ("detector", "inpainter", "preprocessor", "interpolator", "metric")
 """What takes part in making or measuring a clip."""
-OFFERED: tuple[Kind, ...] = (*KINDS, "trainer")
-"""Everything a plugin may offer: stages, and trainers of the models behind them."""
+OFFERED: tuple[Kind, ...] = (*KINDS, "trainer", "dataset")
+"""Everything a plugin may offer: stages, trainers of the models behind them, and makers of what those learn from."""
 
 
 @dataclass(frozen=True)
@@ -226,6 +228,19 @@ class TrainerSpec(StageSpec):
     launch: str | None = None
 
 
+@dataclass(frozen=True)
+class DatasetSpec(StageSpec):
+    """A way to make material for a training: ``animegen data NAME MATERIAL... --out DIR``.
+
+    Attributes:
+        material: What MATERIAL is, in a few words: ``videos``.
+        changeable: Names of options that do not change what is made, which may differ when it is gone on with.
+    """
+
+    material: str = "videos"
+    changeable: tuple[str, ...] = ()
+
+
 class Context(Protocol):
     """What the pipeline lends a stage for as long as the stage lives."""
 
@@ -359,6 +374,34 @@ class Trainer(Protocol):
         ...
 
 
+@runtime_checkable
+class DatasetMaker(Protocol):
+    """Makes material for a training."""
+
+    def plan(self, material: Sequence[Path], order: DataOrder) -> DataPlan:
+        """Look at `material` and say what would be done, without loading parameters.
+
+        Raises:
+            InputError: Something of it cannot be read, or holds nothing of use.
+            UsageError: The options do not go together.
+        """
+        ...
+
+    def __call__(self, material: Sequence[Path], out: Path, order: DataOrder, reporter: Reporter) -> DataResult:
+        """Make it in the folder `out`.
+
+        Called again on the same folder, however the last call ended, it goes on: what is there is not made once more.
+        `animegen.datasets.workers` and `animegen.datasets.journal` help with that.
+
+        Args:
+            material: As for `plan`.
+            out: An existing folder.
+            order: In how many processes.
+            reporter: Told what happens.
+        """
+        ...
+
+
 PROTOCOLS: Mapping[Kind, type[Any]] = {
     "detector": Detector,
     "inpainter": Inpainter,
@@ -366,6 +409,7 @@ PROTOCOLS: Mapping[Kind, type[Any]] = {
     "interpolator": Interpolator,
     "metric": Metric,
     "trainer": Trainer,
+    "dataset": DatasetMaker,
 }
 
 RECORDS: Mapping[Kind, type[StageSpec]] = {
@@ -375,6 +419,7 @@ RECORDS: Mapping[Kind, type[StageSpec]] = {
     "interpolator": InterpolatorSpec,
     "metric": MetricSpec,
     "trainer": TrainerSpec,
+    "dataset": DatasetSpec,
 }
 
 StageFactory = Callable[[Any, Context], Any]

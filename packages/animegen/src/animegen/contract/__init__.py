@@ -20,7 +20,7 @@ from animegen.contract.imports import imported_at_start
 from animegen.errors import AnimeGenError, did_you_mean
 from animegen.options import Layer, OptionInfo, describe_options, json_schema, resolve, to_json
 from animegen.registry import Plugin, Registry, Stage, check_libraries, import_target
-from animegen.stages import InterpolatorSpec, StageSpec, Weight
+from animegen.stages import KINDS, OFFERED, InterpolatorSpec, StageSpec, Weight
 from animegen.weights.store import WeightStore
 
 __all__ = ["Finding", "check_plugin", "check_record", "check_stage", "failed", "option_text"]
@@ -61,8 +61,8 @@ def check_plugin(
     if row.state == "failed":
         return [*findings, Finding("error", "load", f"{row.name} did not load: {row.reason}.")]
     stages = [stage for stage in registry.stages() if stage.plugin == row]
-    trainers = [stage for stage in registry.stages("trainer") if stage.plugin == row]
-    findings += _check_hooks(row, [*stages, *trainers])
+    others = [one for kind in OFFERED if kind not in KINDS for one in registry.stages(kind) if one.plugin == row]
+    findings += _check_hooks(row, [*stages, *others])
     for stage in stages:
         if heavy or not _is_heavy(stage.spec):
             own = (options or {}).get(stage.name)
@@ -72,9 +72,9 @@ def check_plugin(
             findings += check_record(stage)
             text = "it loads weights or asks for an accelerator; run the check with --heavy."
             findings.append(Finding("skipped", "run", text, stage.full_name))
-    for trainer in trainers:
-        findings += check_record(trainer)
-        findings.append(_importable(trainer))
+    for other in others:
+        findings += check_record(other)
+        findings.append(_importable(other))
     return findings
 
 
@@ -140,17 +140,17 @@ def option_text(info: OptionInfo, value: Any) -> str:
     return text
 
 
-def _importable(trainer: Stage) -> Finding:
-    """Whether a trainer is there. What it does is not tried: that takes material, and time."""
+def _importable(stage: Stage) -> Finding:
+    """Whether a trainer or a maker of datasets is there. What it does is not tried: that takes material, and time."""
     try:
-        check_libraries(trainer)
+        check_libraries(stage)
     except AnimeGenError as absent:  # no fault of the plugin
-        return Finding("skipped", "import", absent.message, trainer.full_name)
+        return Finding("skipped", "import", absent.message, stage.full_name)
     try:
-        import_target(trainer)
+        import_target(stage)
     except AnimeGenError as error:
-        return Finding("error", "import", error.message, trainer.full_name)
-    return Finding("ok", "import", f"{trainer.spec.target} can be imported.", trainer.full_name)
+        return Finding("error", "import", error.message, stage.full_name)
+    return Finding("ok", "import", f"{stage.spec.target} can be imported.", stage.full_name)
 
 
 def _is_heavy(spec: StageSpec) -> bool:

@@ -129,6 +129,8 @@ def table_names(registry: Registry) -> set[str]:
         "upsample",
         "train",
         "trainer",
+        "data",
+        "dataset",
         "plugins",
         *ROLES,
         "metric",

@@ -52,6 +52,7 @@ class VideoReader:
         tick: The clock of the time stamps, in seconds; times of `timed` are multiples of it or of 1/`fps`.
         aspect: Width of a pixel by its height.
         variable: Whether the distance between frames varies; None until a reading by `timed` has come far enough.
+        facts: What libav knows of a video file; None for folders and animated pictures.
 
     Raises:
         InputError: The file is absent, not a video or broken; while reading, a broken or missing frame.
@@ -68,6 +69,7 @@ class VideoReader:
     tick: Fraction
     aspect: Fraction = Fraction(1)
     variable: bool | None = None
+    facts: Facts | None = None
 
     def __init__(
         self,
@@ -84,7 +86,6 @@ class VideoReader:
         self._warn: Callable[[str], None] = warn or warnings.warn
         self._running: list[Generator[Any, None, None]] = []
         self._delays: list[Fraction] = []
-        self._facts: Facts | None = None
         self._folder, head = self._look()
         if self._folder is not None:
             if fps is None:
@@ -98,7 +99,7 @@ class VideoReader:
         elif head.startswith((b"GIF8", b"\x89PNG")) or head[8:12] == b"WEBP":
             self._probe_animation()
         else:
-            facts = self._facts = probe(self.path, head, self._unreadable)
+            facts = self.facts = probe(self.path, head, self.unreadable)
             self.fps, self.size, self.frames, self.comment = facts.rate, facts.size, facts.frames, facts.comment
             self.bits, self.colour, self.tracks = facts.bits, facts.colour, facts.tracks
             self.start, self.tick, self.aspect = facts.start, facts.tick, facts.aspect
@@ -106,8 +107,8 @@ class VideoReader:
     @cached_property
     def alpha(self) -> bool:
         """Whether the frames of `timed` have alpha. An animated picture is looked through until some shows."""
-        if self._facts is not None:
-            return self._facts.alpha
+        if self.facts is not None:
+            return self.facts.alpha
         if self._folder is not None:
             return self._folder.alpha
         return any(bool((image[..., 3] < 255).any()) for image in self._animation())
@@ -115,7 +116,7 @@ class VideoReader:
     @property
     def is_stream(self) -> bool:
         """Whether it is a video file, not a folder or an animated picture."""
-        return self._facts is not None
+        return self.facts is not None
 
     def __enter__(self) -> VideoReader:
         return self
@@ -131,7 +132,7 @@ class VideoReader:
     def __iter__(self) -> Iterator[Image]:
         if self._folder is not None:
             return iter(self._folder)
-        return self._kept(self._video() if self._facts is not None else self._on_white())
+        return self._kept(self._video() if self.facts is not None else self._on_white())
 
     def timed(self) -> Iterator[SourceFrame]:
         """Every frame with its time and duration, decoded one after the other and converted when asked for.
@@ -147,19 +148,19 @@ class VideoReader:
             raise too_deep(str(self.path), self.bits, self.colour)
         if self._folder is not None:
             return even_frames(self._folder.pictures(), self.fps, str(self.path))
-        if self._facts is None:
+        if self.facts is None:
             images = (image if self.alpha else image[..., :3].copy() for image in self._animation())
             return self._kept(delayed_frames(images, self._delays, str(self.path)))
-        if self._facts.matrix is not None:
+        if self.facts.matrix is not None:
             raise InputError(
-                f"{self.path} has colours by matrix {self._facts.matrix} of ITU-T H.273, which cannot be read here.",
+                f"{self.path} has colours by matrix {self.facts.matrix} of ITU-T H.273, which cannot be read here.",
                 hint="convert it before, e.g. with ffmpeg -vf scale=out_color_matrix=bt709",
             )
         if self.colour is not None and self.colour.transfer in HDR:
             curve = HDR[self.colour.transfer]
             self._warn(f"{self.path} is HDR; its {curve} curve is kept and named, but 8 bits of it show steps.")
-        frames = decoded(self.path, self._facts, self._unreadable, alpha=self._facts.alpha)
-        return self._kept(stream_frames(frames, self._facts, str(self.path), self._told, self._warn))
+        frames = decoded(self.path, self.facts, self.unreadable, alpha=self.facts.alpha)
+        return self._kept(stream_frames(frames, self.facts, str(self.path), self._told, self._warn))
 
     def _kept(self, frames: Generator[Any, None, None]) -> Iterator[Any]:
         self._running.append(frames)
@@ -181,10 +182,11 @@ class VideoReader:
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
             raise InputError(f"{self.path} cannot be read: {reason}.") from error
         if not head:
-            raise self._unreadable("0 bytes")
+            raise self.unreadable("0 bytes")
         return None, head
 
-    def _unreadable(self, why: str) -> InputError:
+    def unreadable(self, why: str) -> InputError:
+        """The error that says why the file cannot be read."""
         named = f"it was named as {self._role}; " if self._role else ""
         return InputError(f"{self.path} is not a video this program can read ({why}).", hint=f"{named}{_READABLE}")
 
@@ -195,7 +197,7 @@ class VideoReader:
             self.size, self.frames = header.size, header.n_frames
             delays = animated.delays(header, data)
         except Exception as error:  # a decoder fed with broken bytes may raise anything
-            raise self._unreadable(f"broken or truncated: {error}") from error
+            raise self.unreadable(f"broken or truncated: {error}") from error
         clock = Fraction(10 if header.format == "GIF" else 1)  # milliseconds
         self.fps = animated.simplest_rate(len(delays), sum(delays, Fraction(0)), clock)
         self.tick = clock / 1000
@@ -206,8 +208,8 @@ class VideoReader:
         self._delays = delays
 
     def _video(self) -> Generator[Image, None, None]:
-        assert self._facts is not None
-        for frame in decoded(self.path, self._facts, self._unreadable, alpha=False):
+        assert self.facts is not None
+        for frame in decoded(self.path, self.facts, self.unreadable, alpha=False):
             yield to_rgb(frame)
 
     def _on_white(self) -> Generator[Image, None, None]:
@@ -220,5 +222,5 @@ class VideoReader:
             try:
                 image = animated.picture(header, index)
             except Exception as error:  # as above
-                raise self._unreadable(f"frame {index} is broken: {error}") from error
+                raise self.unreadable(f"frame {index} is broken: {error}") from error
             yield image
