@@ -34,12 +34,13 @@ from animegen.errors import AnimeGenError
 from animegen_tooncrafter import synthesis
 from animegen_tooncrafter.checkpoint import ModelConfiguration
 from animegen_tooncrafter.placement.activations import Clip
-from animegen_tooncrafter.placement.choose import Choice, Machine, choose
+from animegen_tooncrafter.placement.choose import Choice, choose
 from animegen_tooncrafter.placement.residence import Residence
 from animegen_tooncrafter.placement.sizes import sizes_for
 from animegen_tooncrafter.plugin import ToonCrafterOptions
 from animegen_torch.devices import free_memory
 from animegen_torch.memory import gib, is_out_of_memory, release
+from animegen_torch.placement.machine import Machine
 
 GB = 10**9
 CAPS = (15, 8, 6)

@@ -22,13 +22,14 @@ from clip_parts import Held, Taken, clip, settings_of
 
 from animegen_tooncrafter.checkpoint import ModelConfiguration
 from animegen_tooncrafter.placement.activations import Clip
-from animegen_tooncrafter.placement.choose import Machine, choose
+from animegen_tooncrafter.placement.choose import choose
 from animegen_tooncrafter.placement.residence import Residence
 from animegen_tooncrafter.placement.sizes import sizes_for
 from animegen_tooncrafter.plugin import ToonCrafterOptions
 from animegen_tooncrafter.synthesis import FRAMES, check_size
 from animegen_torch.devices import free_memory
 from animegen_torch.memory import gib
+from animegen_torch.placement.machine import Machine
 
 STEPS = 50
 TFLOP = {"tokens": 0.82, "encoding": 1.38, "step": 25.2, "decoding": 71.0, "one pass": 37.87}

@@ -21,9 +21,10 @@ from animegen_tooncrafter.diffusion.unet import UNet
 from animegen_tooncrafter.first_stage.autoencoder import EncodedKeyframes
 from animegen_tooncrafter.sketch.guide import Sketches, guided, planned
 from animegen_tooncrafter.sketch.options import SketchOptions
-from animegen_tooncrafter.synthesis import Conditions, Parts, Settings, denoise, lend, synthesize
+from animegen_tooncrafter.synthesis import Conditions, Parts, Settings, denoise, synthesize
 from animegen_torch.diffusion.guidance import CONDITIONAL, UNCONDITIONAL
 from animegen_torch.diffusion.noise import Noise
+from animegen_torch.placement.lending import lend
 
 FRAMES = 6
 Guided = Callable[[], AbstractContextManager[SketchGuide]]
@@ -59,7 +60,7 @@ def sampled(unet: UNet, sketch: SketchGuide | Guided | None, settings: Settings 
     generator = torch.Generator().manual_seed(3)
     tokens = {name: torch.randn(1, 77 + 256, 64, generator=generator) for name in (CONDITIONAL, UNCONDITIONAL)}
     conditions = Conditions(tokens, EncodedKeyframes(torch.randn(2, 4, 8, 8, generator=generator), ()))
-    parts = Parts(absent, absent, absent, lend(unet), absent, Schedule.compute())  # type: ignore[arg-type]
+    parts = Parts(absent, absent, absent(unet), absent, Schedule.compute())  # type: ignore[arg-type]
     return denoise(conditions, parts, Noise(4), settings, sketch=sketch)[0]
 
 

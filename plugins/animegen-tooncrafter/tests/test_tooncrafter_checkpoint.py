@@ -32,11 +32,12 @@ from animegen_tooncrafter.diffusion.architecture import UNetConfiguration
 from animegen_tooncrafter.diffusion.resampler import ResamplerConfiguration
 from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_tooncrafter.diffusion.unet import UNet
-from animegen_tooncrafter.synthesis import Parts, Settings, lend, synthesize
+from animegen_tooncrafter.synthesis import Parts, Settings, synthesize
 from animegen_torch.conversion import convert
 from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
 from animegen_torch.diffusion.guidance import Guidance
 from animegen_torch.diffusion.text import TextConfiguration
+from animegen_torch.placement.lending import lend
 
 GOLDEN = Path(__file__).parent / "golden" / "e2e_interp_5steps.npz"
 SIZES = {

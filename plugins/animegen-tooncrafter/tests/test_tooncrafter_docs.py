@@ -9,11 +9,12 @@ import pytest
 pytest.importorskip("open_clip")
 from animegen_tooncrafter.checkpoint import ModelConfiguration
 from animegen_tooncrafter.placement.activations import Clip
-from animegen_tooncrafter.placement.choose import Machine, choose
+from animegen_tooncrafter.placement.choose import choose
 from animegen_tooncrafter.placement.demands import LADDER, Working, needs
 from animegen_tooncrafter.placement.placement import Placement, offload, parallel, single, split
 from animegen_tooncrafter.placement.sizes import sizes_for
 from animegen_tooncrafter.plugin import ToonCrafterOptions
+from animegen_torch.placement.machine import Machine
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "tooncrafter.md"
 GIB = 2**30

@@ -13,11 +13,12 @@ pytest.importorskip("open_clip")
 from animegen.errors import InputError, ResourceError, UsageError
 from animegen_tooncrafter.checkpoint import ModelConfiguration
 from animegen_tooncrafter.placement.activations import Clip, decoding, encoding, sampling
-from animegen_tooncrafter.placement.choose import Choice, Machine, choose, next_smaller
+from animegen_tooncrafter.placement.choose import Choice, choose, next_smaller
 from animegen_tooncrafter.placement.demands import LADDER, Sizes, Working, needs
 from animegen_tooncrafter.placement.placement import offload, parallel, read_map, single, split
 from animegen_tooncrafter.placement.sizes import layer_of, sizes_for
 from animegen_tooncrafter.plugin import ToonCrafterOptions
+from animegen_torch.placement.machine import Machine
 
 GIB = 2**30
 CLIP = Clip(320, 512)

@@ -20,15 +20,14 @@ from animegen_tooncrafter.identity import digest_of
 from animegen_tooncrafter.placement.activations import Clip
 from animegen_tooncrafter.placement.choose import Choice, next_smaller
 from animegen_tooncrafter.placement.demands import LADDER, Working
-from animegen_tooncrafter.placement.machine import machine_of
 from animegen_tooncrafter.placement.plan import chosen, sizes_of_source
 from animegen_tooncrafter.placement.residence import Residence
 from animegen_tooncrafter.placement.source import source_of
 from animegen_tooncrafter.sketch.guide import Sketches
 from animegen_tooncrafter.synthesis import (
     FRAMES,
+    STAGE,
     Conditions,
-    Lend,
     Parts,
     Settings,
     check_size,
@@ -43,6 +42,8 @@ from animegen_torch.diffusion.kept import Kept
 from animegen_torch.diffusion.noise import Noise
 from animegen_torch.diffusion.sampling import Step
 from animegen_torch.memory import is_out_of_memory, out_of_memory, release
+from animegen_torch.placement.lending import Lend
+from animegen_torch.placement.machine import machine_of
 
 if TYPE_CHECKING:
     from animegen.media import Frames, Image
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from animegen_tooncrafter.plugin import ToonCrafterOptions
 
 T = TypeVar("T")
-STAGE = "tooncrafter"
 TRAINED_AT = 320 * 512
 """Pixels of the pictures that the model was trained on."""
 
@@ -76,7 +76,7 @@ class ToonCrafter:
     def __init__(self, options: ToonCrafterOptions, context: Context) -> None:
         self.options = options
         self.context = context
-        self._machine = machine_of(context, warn=context.warn)
+        self._machine = machine_of(context, STAGE, warn=context.warn)
         self._source = source_of(options, context)
         self._residence: Residence | None = None
         self._choice: Choice | None = None

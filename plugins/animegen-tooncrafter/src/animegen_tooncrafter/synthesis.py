@@ -13,12 +13,11 @@ Parts are borrowed for as long as they run, so that whoever places them can brin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from animegen.errors import UsageError
 from animegen_tooncrafter.conditioning.image import ImageTower
@@ -36,20 +35,13 @@ from animegen_torch.diffusion.noise import NoiseSource
 from animegen_torch.diffusion.parallel import Careful, Parallel
 from animegen_torch.diffusion.sampling import Predictor, Step
 from animegen_torch.diffusion.text import TextTower
+from animegen_torch.placement.lending import Lend, device_of, lend
 
-T = TypeVar("T")
-Lend = Callable[[], AbstractContextManager[T]]
-"""Gives a part, ready on its device, for as long as the block lasts."""
-
+STAGE = "tooncrafter"
 MULTIPLE = 64
 """Height and width of keyframes are multiples of this: the latent is an eighth, and the U-Net halves it three times."""
 FRAMES = 16
 """What the published model was trained for."""
-
-
-def lend(part: T) -> Lend[T]:
-    """A part that stays where it is."""
-    return lambda: nullcontext(part)
 
 
 @dataclass(frozen=True)
@@ -287,17 +279,6 @@ def check_size(height: int, width: int, frames: int) -> None:
         )
     if frames < 2:
         raise UsageError(f"ToonCrafter cannot draw {frames} frames.", hint=f"use 2 or more; {FRAMES} is best")
-
-
-def device_of(network: nn.Module) -> torch.device:
-    """Where a network computes, also where its weights are brought layer by layer (and lie on no device meanwhile)."""
-    for module in network.modules():
-        for one in module.parameters(recurse=False):
-            if not one.is_meta:
-                return one.device
-            if hook := getattr(module, "_hf_hook", None):
-                return torch.device(hook.execution_device)
-    return torch.device("cpu")
 
 
 def _size(picture: Tensor) -> str:

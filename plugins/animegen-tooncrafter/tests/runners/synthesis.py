@@ -17,10 +17,11 @@ from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_tooncrafter.diffusion.unet import UNet
 from animegen_tooncrafter.first_stage.autoencoder import FirstStage
 from animegen_tooncrafter.first_stage.sweeps import Chunking
-from animegen_tooncrafter.synthesis import Parts, Settings, condition, decode, denoise, lend
+from animegen_tooncrafter.synthesis import Parts, Settings, condition, decode, denoise
 from animegen_torch.diffusion.autoencoder.architecture import SCALE_FACTOR, FirstStageConfiguration
 from animegen_torch.diffusion.guidance import CONDITIONAL, UNCONDITIONAL, Guidance
 from animegen_torch.diffusion.text import TextConfiguration, TextTower, tokenize
+from animegen_torch.placement.lending import lend
 
 
 class GivenNoise:

@@ -9,9 +9,7 @@ from animegen.errors import StageError
 from animegen_tooncrafter.checkpoint.configuration import ModelConfiguration
 from animegen_tooncrafter.checkpoint.inspection import Checkpoint, PartFile
 from animegen_tooncrafter.checkpoint.parts import keeps_float32, new_part
-
-SPREAD = 0.1
-"""Of biases, and of the scales of norms around 1, in an untrained part."""
+from animegen_torch.untrained import draw_parameters
 
 
 def part_of(
@@ -62,27 +60,12 @@ def untrained_part(
     device: torch.device | str = "cpu",
     seed: int = 0,
 ) -> nn.Module:
-    """A part of random parameters, drawn on its device: the same for the same seed, type and kind of device.
-
-    What comes out is noise, but of a size that half precision holds: weights are divided by the square root of their
-    inputs, norms stay near 1.
-    """
-    place = torch.device(device)
+    """A part of random parameters; see `animegen_torch.untrained.draw_parameters`."""
     with torch.device("meta"):
         module = new_part(part, configuration)
-    generator = torch.Generator(place).manual_seed(seed)
-    state = {}
-    with torch.no_grad():
-        for name, like in module.state_dict().items():
-            fan_in = like[0].numel() if like.ndim > 1 else 1
-            # Drawn in float32, which is several times as fast on a processor as in half precision.
-            made = torch.empty(like.shape, device=place)
-            made.normal_(0.0, fan_in**-0.5 if like.ndim > 1 else SPREAD, generator=generator)
-            if like.ndim == 1 and name.endswith("weight"):
-                made += 1
-            state[name] = made.to(torch.float32 if keeps_float32(part, name) else dtype)
-    module.load_state_dict(state, assign=True)
-    return module.eval().requires_grad_(False)
+    return draw_parameters(
+        module, lambda name: torch.float32 if keeps_float32(part, name) else dtype, device=device, seed=seed
+    )
 
 
 def _source(checkpoint: Checkpoint, part: str) -> PartFile:

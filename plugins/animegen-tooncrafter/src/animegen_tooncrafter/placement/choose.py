@@ -10,24 +10,10 @@ from animegen.errors import ResourceError
 from animegen_tooncrafter.placement.activations import BYTES, Clip
 from animegen_tooncrafter.placement.demands import LADDER, Sizes, Working, needs
 from animegen_tooncrafter.placement.placement import Placement, offload, parallel, single, split
+from animegen_torch.placement.machine import Machine
 
 if TYPE_CHECKING:
     from animegen_tooncrafter.plugin import ToonCrafterOptions
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a stage may run.
-
-    Attributes:
-        devices: Those that networks may run on, most wanted first.
-        free: Bytes free on each device and on the processor; None where nobody can tell.
-        dtypes: Number format of what runs on each of them, and on the processor.
-    """
-
-    devices: tuple[str, ...]
-    free: Mapping[str, int | None]
-    dtypes: Mapping[str, str]
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,14 @@ from animegen.errors import MissingError
 from animegen.stages import Demand, StagePlan
 from animegen_tooncrafter.checkpoint import ModelConfiguration
 from animegen_tooncrafter.placement.activations import Clip
-from animegen_tooncrafter.placement.choose import Choice, Machine, choose, next_smaller
+from animegen_tooncrafter.placement.choose import Choice, choose, next_smaller
 from animegen_tooncrafter.placement.demands import Sizes
-from animegen_tooncrafter.placement.machine import machine_of
 from animegen_tooncrafter.placement.placement import read_map
 from animegen_tooncrafter.placement.sizes import sizes_for, sizes_of
 from animegen_tooncrafter.placement.source import Files, Source, files_of, looked_into
 from animegen_tooncrafter.sketch.guide import planned
-from animegen_tooncrafter.synthesis import check_size
+from animegen_tooncrafter.synthesis import STAGE, check_size
+from animegen_torch.placement.machine import Machine, machine_of
 
 if TYPE_CHECKING:
     from animegen.stages import Context
@@ -35,7 +35,7 @@ def plan(options: ToonCrafterOptions, context: Context, *, size: tuple[int, int]
     """
     check_size(*size, frames)
     sizes = sizes_before(options, context)
-    machine = machine_of(context)
+    machine = machine_of(context, STAGE)
     choice = chosen(options, machine, sizes, Clip(*size, frames, options.branches))
     return StagePlan(
         summary_of(options, machine, choice, frames),

@@ -14,19 +14,22 @@ from animegen_tooncrafter.checkpoint import (
     Checkpoint,
     ModelConfiguration,
     inspect,
+    new_part,
     part_of,
     tensors_of,
     untrained_part,
 )
 from animegen_tooncrafter.diffusion.schedule import Schedule
+from animegen_tooncrafter.placement.sizes import layer_of
 from animegen_tooncrafter.weights import OPEN_CLIP, SKETCH_ENCODERS, weights_for
+from animegen_torch.placement import lending
 
 if TYPE_CHECKING:
     from animegen.stages import Context
     from animegen_tooncrafter.plugin import ToonCrafterOptions
 
 
-class Source(Protocol):
+class Source(lending.Source, Protocol):
     """Gives parts of one model."""
 
     @property
@@ -39,28 +42,30 @@ class Source(Protocol):
         """Differs for different parameters."""
         ...
 
-    def part(self, part: str, dtype: torch.dtype, device: torch.device) -> nn.Module:
-        """A part, ready on a device; a new one each time."""
-        ...
-
-    def tensors(self, part: str, dtype: torch.dtype) -> Mapping[str, Tensor]:
-        """The tensors of a part on the processor, under the names of its network."""
-        ...
-
     def schedule(self) -> tuple[Schedule, list[str]]:
         """The noise schedule, and the names of tables that are not what they should be."""
         ...
 
 
-class Files:
+class _Layered:
+    """What does not depend on where parameters come from."""
+
+    model: ModelConfiguration
+
+    def empty(self, part: str) -> nn.Module:
+        with torch.device("meta"):
+            return new_part(part, self.model)
+
+    def layer_of(self, name: str) -> str:
+        return layer_of(name)
+
+
+class Files(_Layered):
     """Parts from files."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
-
-    @property
-    def model(self) -> ModelConfiguration:
-        return self.checkpoint.model
+        self.model = checkpoint.model
 
     @property
     def identity(self) -> str:
@@ -77,7 +82,7 @@ class Files:
         return self.checkpoint.schedule()
 
 
-class Untrained:
+class Untrained(_Layered):
     """Parts of random parameters from a fixed seed, of the published sizes or others."""
 
     identity = "untrained"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from animegen.media import Image
     from animegen_tooncrafter.diffusion.sketch_encoder import SketchEncoder
     from animegen_tooncrafter.sketch.options import SketchOptions
-    from animegen_tooncrafter.synthesis import Lend
+    from animegen_torch.placement.lending import Lend
 
 
 def planned(options: SketchOptions, frames: int) -> str:

@@ -1,41 +1,36 @@
 """The U-Net where it does not fit: some of its layers stay on the device, the others come when they run.
 
 The coming and going is accelerate's (`AlignDevicesHook`): each weight of such a layer is brought when the module that
-it belongs to is called, and let go of behind it. A layer (`sizes.layer_of`) comes as a whole or stays as a whole, and
+it belongs to is called, and let go of behind it. A layer (`Source.layer_of`) comes as a whole or stays as a whole, and
 all of them compute on one device, so that no residual ever crosses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 import torch
 from accelerate.hooks import attach_align_device_hook
 from torch import Tensor, nn
 
-from animegen_tooncrafter.checkpoint import new_part
-from animegen_tooncrafter.diffusion.unet import UNet
-from animegen_tooncrafter.placement.sizes import layer_of
-
-if TYPE_CHECKING:
-    from animegen_tooncrafter.placement.source import Source
+from animegen_torch.placement.lending import Source, for_inference
+from animegen_torch.placement.placement import UNET
 
 
 class Away(Mapping[str, Tensor]):
     """Weights that are not on the device: those from memory are held here, those from disk read every time.
 
     Args:
-        tensors: All of the U-Net's, mapped from the file wherever it has them in the type they are wanted in.
-        places: Where each layer that is away comes from: ``cpu`` or ``disk``.
+        tensors: Those that are away, mapped from the file wherever it has them in the type they are wanted in.
+        places: Where each of them comes from: ``cpu`` or ``disk``.
         pin: Hold them in memory that a GPU can read by itself.
     """
 
     def __init__(self, tensors: Mapping[str, Tensor], places: Mapping[str, str], *, pin: bool = False) -> None:
-        self._tensors = {name: one for name, one in tensors.items() if layer_of(name) in places}
-        for name, one in self._tensors.items():
-            if places[layer_of(name)] == "cpu":
-                # A copy, as a mapped one may be read from disk again; laid out as `UNet.for_inference` does.
+        self._tensors = dict(tensors)
+        for name, one in tensors.items():
+            if places[name] == "cpu":
+                # A copy, as a mapped one may be read from disk again; laid out as inference reads it.
                 layout = torch.channels_last if one.ndim == 4 else torch.contiguous_format
                 held = one.clone(memory_format=layout)
                 self._tensors[name] = held.pin_memory() if pin else held
@@ -50,7 +45,7 @@ class Away(Mapping[str, Tensor]):
         return len(self._tensors)
 
 
-def in_blocks(source: Source, blocks: Mapping[str, str], *, dtype: torch.dtype, device: torch.device) -> UNet:
+def in_blocks(source: Source, blocks: Mapping[str, str], *, dtype: torch.dtype, device: torch.device) -> nn.Module:
     """The U-Net on `device`, ready for inference, without the layers in `blocks`, which come when they run.
 
     Args:
@@ -59,15 +54,14 @@ def in_blocks(source: Source, blocks: Mapping[str, str], *, dtype: torch.dtype, 
         dtype: What it computes in.
         device: Where it computes.
     """
-    with torch.device("meta"):
-        unet = new_part("unet", source.model)
-    assert isinstance(unet, UNet)
-    tensors = source.tensors("unet", dtype)
-    own = {name: one.to(device) for name, one in tensors.items() if layer_of(name) not in blocks}
-    empty = {name: torch.empty_like(one, device="meta") for name, one in tensors.items() if name not in own}
+    unet = source.empty(UNET)
+    tensors = source.tensors(UNET, dtype)
+    places = {name: blocks[layer] for name in tensors if (layer := source.layer_of(name)) in blocks}
+    own = {name: one.to(device) for name, one in tensors.items() if name not in places}
+    empty = {name: torch.empty_like(tensors[name], device="meta") for name in places}
     unet.load_state_dict({**own, **empty}, assign=True)
-    unet.for_inference()
-    away = Away(tensors, blocks, pin=device.type == "cuda")
+    for_inference(unet)
+    away = Away({name: tensors[name] for name in places}, places, pin=device.type == "cuda")
     layers = dict(unet.named_modules())
     for name in blocks:
         layer: nn.Module = layers[name]
