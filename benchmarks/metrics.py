@@ -79,7 +79,7 @@ def drawn(file: str, folder: Path) -> Path:
         return importlib.import_module("animegen_video_metrics.i3d").I3d()
 
     def style() -> Any:
-        return importlib.import_module("animegen_vgg_style.network").Vgg19()
+        return importlib.import_module("animegen_torch.vgg19").Vgg19()
 
     from torchvision import models
 

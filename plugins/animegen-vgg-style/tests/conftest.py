@@ -12,8 +12,9 @@ pytest.importorskip("torch")
 import torch
 
 from animegen_testing import seeded_weights
-from animegen_vgg_style.network import Vgg19
-from animegen_vgg_style.plugin import VGG19, StyleOptions
+from animegen_torch.published import VGG19
+from animegen_torch.vgg19 import Vgg19
+from animegen_vgg_style.plugin import StyleOptions
 from animegen_vgg_style.stage import StyleVgg19
 
 

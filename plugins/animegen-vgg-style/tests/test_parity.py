@@ -12,9 +12,9 @@ import torch
 from animegen_testing import seeded_weights
 from animegen_testing.goldens import GoldenCase
 from animegen_torch.pictures import to_tensor
+from animegen_torch.vgg19 import Vgg19
 from animegen_vgg_style.gram import gram, relative_frobenius
 from animegen_vgg_style.gram3 import pixel_gram
-from animegen_vgg_style.network import Vgg19
 
 NAMES = ("conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1")
 

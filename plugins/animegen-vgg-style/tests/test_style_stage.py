@@ -17,11 +17,12 @@ import animegen_vgg_style.plugin
 from animegen.errors import InputError, MissingError, UsageError
 from animegen.imageio import write_image
 from animegen.measuring import Missing, Sample
+from animegen_torch.published import VGG19
+from animegen_torch.vgg19 import Vgg19
 from animegen_vgg_style.gram import gram, normalised_distance
 from animegen_vgg_style.gram3 import Gram3
-from animegen_vgg_style.network import Vgg19
 from animegen_vgg_style.pictures import plane
-from animegen_vgg_style.plugin import VGG19, StyleOptions, animegen_metrics
+from animegen_vgg_style.plugin import StyleOptions, animegen_metrics
 from animegen_vgg_style.stage import StyleFloor, StyleFrobenius, StyleVgg19
 
 

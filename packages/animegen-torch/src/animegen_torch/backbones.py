@@ -1,4 +1,4 @@
-"""Backbones of metrics: found or refused with everything a user must know, read strictly, run in float32.
+"""Backbones, of metrics above all: found or refused with everything a user must know, read strictly, run in float32.
 
 A score from parameters that are not the published ones is worse than none, so nothing here has a way round a file.
 """
@@ -48,7 +48,12 @@ def backbone_file(context: Context, weight: Weight, *, metric: str) -> Path:
 
 
 def read_parameters(
-    path: Path, wanted: nn.Module | Mapping[str, Sequence[int]], *, name: str, ignore: Collection[str] = ()
+    path: Path,
+    wanted: nn.Module | Mapping[str, Sequence[int]],
+    *,
+    name: str,
+    ignore: Collection[str] = (),
+    told: str = UNSCORED,
 ) -> State:
     """The tensors of a file that a network wants, in float32: all of them, of the right shapes, and finite.
 
@@ -57,6 +62,7 @@ def read_parameters(
         wanted: The network, or the shape of each tensor by the name that it has in the file.
         name: What it is, for messages: ``VGG19``.
         ignore: Regular expressions of names that may be in the file without being wanted.
+        told: What follows from values that are not numbers; for the message.
 
     Raises:
         InputError: The file is damaged, of another network, lacks tensors, or holds values that are not numbers.
@@ -72,24 +78,31 @@ def read_parameters(
     broken = [key for key, tensor in found.items() if not bool(tensor.isfinite().all())]
     if broken:
         raise InputError(
-            f"{path} holds values that are not numbers, in {broken[0]} first. {UNSCORED}",
+            f"{path} holds values that are not numbers, in {broken[0]} first. {told}".rstrip(),
             hint="animegen weights verify --all",
         )
     return found
 
 
 def read_backbone(
-    path: Path, make: Callable[[], M], device: torch.device, *, name: str, ignore: Collection[str] = ()
+    path: Path,
+    make: Callable[[], M],
+    device: torch.device,
+    *,
+    name: str,
+    ignore: Collection[str] = (),
+    told: str = UNSCORED,
 ) -> M:
     """A network with the parameters of a file, in float32 on `device`, ready to run.
 
     Args:
         make: Makes the network; called where nothing is allocated, so that it costs nothing.
-        path, name, ignore: As for `read_parameters`, whose errors are raised.
+        path, name, ignore, told: As for `read_parameters`, whose errors are raised.
     """
     with torch.device("meta"):
         network = make()
-    load_into(network, read_parameters(path, network, name=name, ignore=ignore), path=path, stage=name)
+    parameters = read_parameters(path, network, name=name, ignore=ignore, told=told)
+    load_into(network, parameters, path=path, stage=name)
     return network.to(device).eval().requires_grad_(False)
 
 

@@ -5,17 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from animegen import MetricSpec, Needs, Weight, hookimpl, option
+from animegen import MetricSpec, Needs, hookimpl, option
 from animegen.measuring import Quantity, Reads
+from animegen_torch.published import VGG19
 
-VGG19 = Weight(
-    file="vgg19-dcbb9e9d.pth",
-    urls=("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",),
-    license="BSD-3-Clause (torchvision); trained on ImageNet",
-    sha256="dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
-    size=574_673_361,
-    purpose="VGG19 as torchvision publishes it, whose features are compared",
-)
 LAYERS = ("relu1-1", "relu2-1", "relu3-1", "relu4-1", "relu5-1")
 PANELS: frozenset[Reads] = frozenset({"panels"})
 NEEDS = Needs(libraries=("torch",))

@@ -19,11 +19,12 @@ from animegen_torch.backbones import backbone_file, full_precision, measuring
 from animegen_torch.devices import pick_device
 from animegen_torch.memory import release
 from animegen_torch.pictures import to_tensor
+from animegen_torch.published import VGG19
 from animegen_torch.samples import check_sample
+from animegen_torch.vgg19 import LEAST_SIDE, Vgg19, read_vgg19
 from animegen_vgg_style.gram import gram, relative_frobenius, style_distances
-from animegen_vgg_style.network import LEAST_SIDE, Vgg19, read_vgg19
 from animegen_vgg_style.pictures import moments, plane
-from animegen_vgg_style.plugin import LAYERS, VGG19, StyleOptions
+from animegen_vgg_style.plugin import LAYERS, StyleOptions
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -1,0 +1,14 @@
+"""Records of published files that more than one plugin loads. Light: no torch."""
+
+from __future__ import annotations
+
+from animegen import Weight
+
+VGG19 = Weight(
+    file="vgg19-dcbb9e9d.pth",
+    urls=("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth",),
+    license="BSD-3-Clause (torchvision); trained on ImageNet",
+    sha256="dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+    size=574_673_361,
+    purpose="VGG19 as torchvision publishes it, whose features are compared",
+)
