@@ -11,10 +11,11 @@ _WHITE = (0.95047, 1.0, 1.08883)
 
 def lab(image: Tensor) -> Tensor:
     """(N, 3, H, W) sRGB in [0, 1] as CIE Lab: L from 0 to 100, a and b about -128 to 127."""
-    linear = torch.where(image > 0.04045, ((image + 0.055) / 1.055).clamp_min(0) ** 2.4, image / 12.92)
-    mix = image.new_tensor(_TO_XYZ) / image.new_tensor(_WHITE)[:, None]
-    xyz = torch.einsum("oc,nchw->nohw", mix, linear)
-    # Torch has no cube root; the clamp keeps its gradient finite on the other branch.
-    curved = torch.where(xyz > 0.008856, xyz.clamp_min(0.008856) ** (1 / 3), 7.787 * xyz + 4 / 29)
-    x, y, z = curved.unbind(1)
-    return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), 1)
+    with torch.autocast(image.device.type, enabled=False):
+        linear = torch.where(image > 0.04045, ((image + 0.055) / 1.055).clamp_min(0) ** 2.4, image / 12.92)
+        mix = image.new_tensor(_TO_XYZ) / image.new_tensor(_WHITE)[:, None]
+        xyz = torch.einsum("oc,nchw->nohw", mix, linear)
+        # Torch has no cube root; the clamp keeps its gradient finite on the other branch.
+        curved = torch.where(xyz > 0.008856, xyz.clamp_min(0.008856) ** (1 / 3), 7.787 * xyz + 4 / 29)
+        x, y, z = curved.unbind(1)
+        return torch.stack((116 * y - 16, 500 * (x - y), 200 * (y - z)), 1)

@@ -6,6 +6,7 @@ Every unit is a PReLU with one slope a channel, a 3 × 3 convolution, and a batc
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -61,7 +62,7 @@ def fuse(module: nn.Module) -> None:
     """Batch norms into the convolutions before them, for inference: ``conv1, bn1`` and neighbours in a sequence."""
     for parent in module.modules():
         names = list(parent._modules) if isinstance(parent, nn.Sequential) else []
-        pairs = [(one, other) for one, other in zip(names, names[1:], strict=False)]
+        pairs = list(pairwise(names))
         pairs += [(f"conv{number}", f"bn{number}") for number in (1, 2, 3)]
         for one, other in pairs:
             conv, norm = parent._modules.get(one), parent._modules.get(other)

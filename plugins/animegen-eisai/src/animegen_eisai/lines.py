@@ -29,10 +29,10 @@ def nedt(image: Tensor, sigma: float | None = None) -> Tensor:
         sigma: Width of the narrow blur that finds lines, px; H / 540 by default, as in the original.
 
     Returns:
-        (N, 1, H, W) float32.
+        (N, 1, H, W) float32; computed in float32 also under autocast.
     """
     H, W = image.shape[2:]
-    with torch.no_grad():
+    with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
         edges = difference_of_gaussians(image.float(), H / TRAINED_HEIGHT if sigma is None else sigma)
         return 1 - torch.exp(distances(edges > 0.5) * (-REACH / max(H, W)))
 

@@ -55,6 +55,7 @@ def animegen_interpolators() -> list[InterpolatorSpec]:
             weights=WEIGHTS,
             chosen=chosen_weights,
             needs=Needs(libraries=("torch",)),
+            plan="animegen_eisai.plan:plan",
             untrained=True,
             frames=None,
         )

@@ -39,7 +39,9 @@ class DistanceTransformModule(nn.Module):
         return torch.sigmoid(logit(image) + change), wanted
 
     def _net_nedt(self, x: Tensor) -> Tensor:
-        return self.net_nedt(logit(x.clamp(0, 1)))
+        result: Tensor = self.net_nedt(logit(x.clamp(0, 1)))
+        return result
 
     def _net_tail(self, x: Tensor) -> Tensor:
-        return self.net_tail(logit(x.clamp(0, 1)))
+        result: Tensor = self.net_tail(logit(x.clamp(0, 1)))
+        return result
