@@ -1,0 +1,1 @@
+"""FILM as a stage of AnimeGen."""
