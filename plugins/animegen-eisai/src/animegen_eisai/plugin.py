@@ -1,10 +1,11 @@
-"""What this plugin offers: the interpolator ``eisai``. Light: neither torch nor numpy is imported here."""
+"""What this plugin offers: the interpolator ``eisai``, the dataset ``rrld``. Light: no torch, no numpy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from animegen import InterpolatorSpec, Needs, hookimpl, option
+from animegen import DatasetSpec, InterpolatorSpec, Needs, hookimpl, option
+from animegen_eisai.data import options as data
 from animegen_eisai.weights import DTM, RFR, SSL, WEIGHTS
 
 SIZES = ("fitted", "own", "published")
@@ -58,5 +59,22 @@ def animegen_interpolators() -> list[InterpolatorSpec]:
             plan="animegen_eisai.plan:plan",
             untrained=True,
             frames=None,
+        )
+    ]
+
+
+@hookimpl
+def animegen_datasets() -> list[DatasetSpec]:
+    return [
+        DatasetSpec(
+            name="rrld",
+            target="animegen_eisai.data.maker:Rrld",
+            summary="Triplets of frames with real, steady movement, as EISAI was trained on (needs torch and weights).",
+            options=data.RrldOptions,
+            weights=(RFR,),
+            chosen=data.chosen_weights,
+            needs=Needs(libraries=("torch",)),
+            material="videos, folders of videos, or folders of frames",
+            changeable=data.CHANGEABLE,
         )
     ]
