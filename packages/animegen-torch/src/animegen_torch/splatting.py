@@ -57,14 +57,20 @@ def splat(
     return (total / divisor).to(values.dtype)
 
 
-def splat_weighted(values: Tensor, flow: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+def splat_weighted(values: Tensor, flow: Tensor, weight: Tensor, *, exact: bool = False) -> tuple[Tensor, Tensor]:
     """The sums of values × weight, and of weights, where they land: ((N, C, H, W), (N, 1, H, W)), in float32 or wider.
 
     The second is 0 exactly where nothing landed: a map of holes.
+
+    Args:
+        exact: Take positions to their last bit, as index arithmetic has them, for two to four times the time. The
+            sampler's coordinates are good to some 1e-5 of a pixel, which shows where hardly anything lands and the
+            sums are divided by one another.
     """
     wide = _wide(values.dtype)
     weight = weight.to(wide)
-    both = splat_sum(torch.cat((values.to(wide) * weight, weight), 1), flow)
+    together = torch.cat((values.to(wide) * weight, weight), 1)
+    both = scatter(together, flow.to(wide)) if exact else splat_sum(together, flow)
     return both[:, :-1], both[:, -1:]
 
 

@@ -95,7 +95,7 @@ def mean_base(first: Side, last: Side, time: float) -> Tensor:
 
 def _moved(side: Side, flow: Tensor) -> tuple[Tensor, Tensor]:
     """The values where they land, and where that is."""
-    total, weights = splat_weighted(side.values, flow, side.metric.exp())
+    total, weights = splat_weighted(side.values, flow, side.metric.exp(), exact=True)
     landed = weights != 0
     return total / torch.where(landed, weights, 1), opened(landed.to(total.dtype))
 
