@@ -7,6 +7,7 @@ than the queries.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -55,10 +56,17 @@ class SelfAttention(nn.Module):
         result: Tensor = self.to_out(merge_heads(mixed))
         return result
 
-    def over_time(self, tokens: Tensor) -> Tensor:
+    def over_time(
+        self, tokens: Tensor, *, turn: Callable[[Tensor], Tensor] | None = None, bias: Tensor | None = None
+    ) -> Tensor:
         """(B, T, L, C) -> (B, T, L, C): the T tokens at each of L places attend to one another.
 
         Places and heads are one axis here (place-major), so that the frames need not be brought together in memory.
+
+        Args:
+            tokens: What attends.
+            turn: What becomes of queries and of keys, (B, T, L·heads, D), before they meet; it may write over them.
+            bias: What is added to the scores, (heads, T, T).
         """
         shape = *tokens.shape[:2], tokens.shape[2] * self.heads, -1
         packed = self.packed_weight()
@@ -66,8 +74,11 @@ class SelfAttention(nn.Module):
             projected = (self.to_q(tokens), self.to_k(tokens), self.to_v(tokens))
         else:
             projected = project_packed(tokens, packed)
-        q, k, v = (x.reshape(shape).transpose(1, 2) for x in projected)
-        result: Tensor = self.to_out(attend_over_time(q, k, v).transpose(1, 2).reshape(tokens.shape))
+        q, k, v = (x.reshape(shape) for x in projected)
+        if turn is not None:
+            q, k = turn(q), turn(k)
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))
+        result: Tensor = self.to_out(attend_over_time(q, k, v, bias).transpose(1, 2).reshape(tokens.shape))
         return result
 
     def pack(self) -> None:
@@ -105,16 +116,43 @@ def project_packed(tokens: Tensor, packed: Tensor) -> tuple[Tensor, Tensor, Tens
     return q, k, v
 
 
-def attend_over_time(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """Softmax attention of (B, N, T, D) over T, for many N and small T."""
+def attend_over_time(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Softmax attention of (B, N, T, D) over T, for many N and small T.
+
+    With a `bias` (heads, T, T) on the scores N is places · heads.
+    """
     if q.device.type == "cpu" and q.dtype == torch.float32 and q.shape[2] <= 2 * q.shape[3]:
         scale = float(q.shape[3] ** -0.5)
-        mixed = [torch.bmm(torch.softmax(torch.bmm(a * scale, b.mT), -1), c) for a, b, c in zip(q, k, v, strict=True)]
+        mixed = [
+            torch.bmm(torch.softmax(_biased(torch.bmm(a * scale, b.mT), bias), -1), c)
+            for a, b, c in zip(q, k, v, strict=True)
+        ]
         return torch.stack([one.transpose(0, 1) for one in mixed]).transpose(1, 2)  # frames outside, as they came
+    if bias is not None:
+        return _attend_with_bias(q, k, v, bias)
     if q.shape[1] <= GRID_LIMIT:
         return scaled_dot_product_attention(q, k, v)
     pieces = zip(*(torch.split(x, GRID_LIMIT, 1) for x in (q, k, v)), strict=True)
     return torch.cat([scaled_dot_product_attention(a, b, c) for a, b, c in pieces], 1)
+
+
+def _biased(scores: Tensor, bias: Tensor | None) -> Tensor:
+    """Scores (places · heads, T, T) with the bias of their head."""
+    if bias is None:
+        return scores
+    together = scores.view(-1, *bias.shape)
+    return (together + bias if torch.is_grad_enabled() else together.add_(bias)).view(scores.shape)
+
+
+def _attend_with_bias(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
+    """The same by the fused kernel, which takes a bias per head: places are its batch."""
+    heads, mask = len(bias), bias.to(q.dtype)[None]
+    samples = []
+    for sample in zip(q, k, v, strict=True):
+        pieces = zip(*(one.unflatten(0, (-1, heads)).split(GRID_LIMIT) for one in sample), strict=True)
+        mixed = [scaled_dot_product_attention(a, b, c, attn_mask=mask) for a, b, c in pieces]
+        samples.append(torch.cat(mixed).flatten(0, 1))
+    return torch.stack(samples)
 
 
 @dataclass(frozen=True)

@@ -160,12 +160,15 @@ class Downsample(nn.Module):
 
 
 class Upsample(nn.Module):
-    """Twice the height and width: every pixel four times, then a convolution."""
+    """Twice the height and width, or nearly: the nearest pixel, then a convolution."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = Conv3x3(channels, channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        result: Tensor = self.conv(interpolate(x, scale_factor=2.0, mode="nearest"))
+    def forward(self, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """(N, C, H, W) -> (N, C, 2H, 2W), or of the `size` (height, width) that is given."""
+        if size is None:
+            size = 2 * x.shape[2], 2 * x.shape[3]
+        result: Tensor = self.conv(interpolate(x, size, mode="nearest"))
         return result

@@ -64,6 +64,6 @@ def in_blocks(source: Source, blocks: Mapping[str, str], *, dtype: torch.dtype, 
     away = Away({name: tensors[name] for name in places}, places, pin=device.type == "cuda")
     layers = dict(unet.named_modules())
     for name in blocks:
-        layer: nn.Module = layers[name]
-        attach_align_device_hook(layer, execution_device=device, offload=True, weights_map=away, module_name=name)
+        module: nn.Module = layers[name]
+        attach_align_device_hook(module, execution_device=device, offload=True, weights_map=away, module_name=name)
     return unet

@@ -15,8 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SMALLEST_VARIANCE = 1e-20
-
+from animegen_torch.diffusion.tables import Table, tables_of
 
 @dataclass(frozen=True)
 class ScheduleConfiguration:
@@ -110,34 +109,16 @@ def compute_tables(configuration: ScheduleConfiguration) -> dict[str, Tensor]:
     betas = roots**2
     if configuration.rescale_betas_zero_snr:
         betas = zero_terminal_snr(betas)
-    alphas = 1 - betas
-    cumprod = np.cumprod(alphas)
-    before = np.append(1.0, cumprod[:-1])
-    variance = betas * (1 - before) / (1 - cumprod)
+    tables = tables_of(betas)
+    # Without signal at the end these two are infinite; v-prediction does not read them, and files hold zeros.
+    for name in ("sqrt_recip_alphas_cumprod", "sqrt_recipm1_alphas_cumprod"):
+        tables[name] = np.zeros_like(betas)
     ramp = np.linspace(1.0, configuration.base_scale, configuration.turning_step)
-    scale = np.append(ramp, np.full(configuration.timesteps, configuration.base_scale))
-    tables = {
-        "betas": betas,
-        "alphas_cumprod": cumprod,
-        "alphas_cumprod_prev": before,
-        "sqrt_alphas_cumprod": np.sqrt(cumprod),
-        "sqrt_one_minus_alphas_cumprod": np.sqrt(1 - cumprod),
-        "log_one_minus_alphas_cumprod": np.log(1 - cumprod),
-        # Without signal at the end these two are infinite; v-prediction does not read them, and files hold zeros.
-        "sqrt_recip_alphas_cumprod": np.zeros_like(cumprod),
-        "sqrt_recipm1_alphas_cumprod": np.zeros_like(cumprod),
-        "posterior_variance": variance,
-        "posterior_log_variance_clipped": np.log(np.maximum(variance, SMALLEST_VARIANCE)),
-        "posterior_mean_coef1": betas * np.sqrt(before) / (1 - cumprod),
-        "posterior_mean_coef2": (1 - before) * np.sqrt(alphas) / (1 - cumprod),
-        "scale_arr": scale,
-    }
+    tables["scale_arr"] = np.append(ramp, np.full(configuration.timesteps, configuration.base_scale))
     return {name: torch.from_numpy(table.astype(np.float32)) for name, table in tables.items()}
 
 
-def zero_terminal_snr(
-    betas: np.ndarray[tuple[int], np.dtype[np.float64]],
-) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def zero_terminal_snr(betas: Table) -> Table:
     """Betas stretched so that the last timestep holds no signal and the first one what it held."""
     root = np.sqrt(np.cumprod(1 - betas))
     root = (root - root[-1]) * (root[0] / (root[0] - root[-1]))

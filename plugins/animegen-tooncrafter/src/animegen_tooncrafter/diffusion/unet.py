@@ -18,7 +18,8 @@ from animegen_tooncrafter.diffusion.control import Control
 from animegen_tooncrafter.diffusion.resblock import ResBlock
 from animegen_tooncrafter.diffusion.tokens import split_context
 from animegen_tooncrafter.diffusion.transformer import SpatialTransformer, TemporalTransformer
-from animegen_torch.diffusion.attention import Keys, SelfAttention
+from animegen_torch.diffusion.attention import Keys
+from animegen_torch.diffusion.inference import lay_out
 from animegen_torch.diffusion.context import Context
 from animegen_torch.diffusion.embedding import sinusoids
 from animegen_torch.diffusion.layers import Downsample, GroupNorm, SiLU, Upsample, dtype_of
@@ -163,17 +164,8 @@ class UNet(nn.Module):
         return self
 
     def for_inference(self) -> UNet:
-        """Evaluation mode without gradients, weights laid out as inference reads them; names and values stay.
-
-        To be called last, on the device and in the type it will run in: moving the network undoes the packing of
-        weights (the results stay the same).
-        """
-        self.eval().requires_grad_(False)
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                module.to(memory_format=torch.channels_last)
-            if isinstance(module, SelfAttention):
-                module.pack()
+        """Laid out as inference reads it, in place; see `animegen_torch.diffusion.inference.lay_out`."""
+        lay_out(self)
         return self
 
     def _embed(self, timesteps: Tensor, fs: Tensor | None) -> Tensor:

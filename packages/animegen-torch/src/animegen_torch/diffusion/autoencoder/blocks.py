@@ -53,7 +53,7 @@ class MiddleAttention(nn.Module):
 
 
 class Middle(nn.Module):
-    """The middle of the encoder."""
+    """The middle of an encoder, or of a decoder of pictures."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -1,0 +1,1 @@
+"""SEINE as a stage of AnimeGen."""

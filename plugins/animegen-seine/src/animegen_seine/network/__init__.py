@@ -1,0 +1,1 @@
+"""The denoising network, under its published names."""
