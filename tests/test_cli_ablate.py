@@ -79,6 +79,8 @@ COUNTED = """
             if os.environ.get("CTRL_C") and os.path.exists(os.environ["CTRL_C"]):
                 os.unlink(os.environ["CTRL_C"])
                 raise KeyboardInterrupt
+            while os.path.exists(os.environ.get("HELD") or "/nowhere/at/all"):
+                time.sleep(0.02)
             time.sleep(self.wait)
             note("sample")
             return np.stack([first * (1 - t) + last * t for t in times]).round().astype(np.uint8)
@@ -365,6 +367,37 @@ def test_killed_at_any_moment_nothing_is_lost_or_made_twice(
     assert 8 <= counts()["sample"] <= 8 + kills * workers
     assert animegen("ablate", table, *EIGHT, "--out", "whole").code == 0
     assert clips(Path("killed/ablation")) == clips(Path("whole/ablation"))
+
+
+@pytest.mark.slow
+def test_two_real_processes_share_what_stages_made(
+    animegen_process: Call, animegen: Call, table: Path, counts: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two studies at once on one folder of results: the same clips, nothing damaged; one study takes one process."""
+    held = table.parent / "held"
+    held.write_text("")
+    monkeypatch.setenv("HELD", str(held))  # nobody samples before all are there
+    slow = [part if part != "counted" else "slow" for part in EIGHT]
+    started = [animegen_process("ablate", table, *slow, "--study", name) for name in ("one", "two")]
+    end = time.monotonic() + 60
+    while len(list(Path("runs").glob("*/study.json"))) < 2 and time.monotonic() < end:
+        time.sleep(0.01)
+    third = animegen_process("ablate", table, *slow, "--study", "one")
+    _, refused = third.communicate(timeout=60)
+    assert third.returncode == 5, refused
+    assert "another process is at work on runs/one" in refused
+    held.unlink()
+    for process in started:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err
+    assert clips(Path("runs/one")) == clips(Path("runs/two"))
+    assert len(clips(Path("runs/one"))) == 3 * (4 * 4 + 4 * 7)
+    done = counts()["sample"]
+    assert done == 8  # what one makes the other waits for
+    result = animegen("ablate", table, *slow, "--study", "three")
+    assert result.code == 0, result.err
+    assert "damaged" not in result.err
+    assert counts()["sample"] == done
 
 
 def _wait_for_group(process: subprocess.Popen[str]) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from animegen.imageio import write_image
 
-pytest.importorskip("animegen_eval")
+tables = pytest.importorskip("animegen_eval.tables")
 Call = Callable[..., Any]
 
 SLOW = """
@@ -236,3 +236,23 @@ def test_stopped_by_the_user_it_goes_on(
     assert {path: path.stat().st_mtime_ns for path in before} == before  # none of them was measured again
     values = [one["mean"] for one in json.loads(result.out)["figures"] if one["quantity"] == "slow"]
     assert values and np.isfinite(values).all()
+
+
+def test_two_processes_on_one_cache(
+    animegen_process: Call, finish: Call, clips: Path, place: Path, env: dict[str, str]
+) -> None:
+    def call(out: str) -> tuple[object, ...]:
+        return "evaluate", clips, "--metric", "slow", "--metric", "cpbd", "--cache", "shared", "--out", out, "--json"
+
+    started = [animegen_process(*call(out), env=env) for out in ("one", "two")]
+    told = [process.communicate(timeout=120) for process in started]
+    assert [process.returncode for process in started] == [0, 0], told
+    one, two = (tables.read_rows(place / out) for out in ("one", "two"))
+    assert one == two
+    kept = {path: path.stat().st_mtime_ns for path in (place / "shared" / "scores").rglob("*")}
+    assert {path.suffix for path in kept if path.is_file()} == {".json"}  # nothing half written is left
+    third = finish(*call("three"), env=env)
+    assert third.code == 0, third.err
+    assert "damaged" not in third.err
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept  # whole entries: none is measured again
+    assert tables.read_rows(place / "three") == one
