@@ -24,6 +24,8 @@ class TrainingProgress:
         self._told = -1e9
 
     def __call__(self, step: TrainingStep) -> None:
+        if step.scores and self._style != "none":
+            self._validated(step)
         now = time.monotonic()
         if self._style not in _EVERY or (now - self._told < _EVERY[self._style] and step.step < step.steps):
             return
@@ -44,6 +46,15 @@ class TrainingProgress:
             in_place(text)
         else:
             self.console.line(text)
+
+    def _validated(self, step: TrainingStep) -> None:
+        if self._style == "json":
+            self.console.event("validation", step=step.step, steps=step.steps, **step.scores)
+            return
+        if self._style == "bar":
+            in_place("")
+        scores = ", ".join(f"{name} {value:.5f}" for name, value in step.scores.items())
+        self.console.line(f"[{step.step}/{step.steps}] validation: {scores}")
 
     def close(self) -> None:
         """Leave a clean line behind."""

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,9 +29,10 @@ from animegen_torch.memory import is_out_of_memory, out_of_memory
 from animegen_torch.training import saves
 from animegen_torch.training.average import Average
 from animegen_torch.training.machine import make_accelerator
-from animegen_torch.training.options import LoopOptions
+from animegen_torch.training.options import LoopOptions, ValidatedOptions
 from animegen_torch.training.rates import factor
-from animegen_torch.training.task import Task, to_device, trained
+from animegen_torch.training.task import Task, moving, to_device, trained
+from animegen_torch.training.validation import BEST, Validated, Validation
 
 
 class LossError(AnimeGenError):
@@ -46,6 +47,8 @@ class Learnt:
         step: Steps done.
         trained: The trained parameters by their names in files, float32 on the processor.
         average: Their average, where one is kept.
+        buffers: What else moved.
+        best: The state that was validated best, where there was a validation.
         loss: Mean over the last steps of this run (up to 100); None where none was made.
         main: Whether this process is the one to write files.
     """
@@ -55,6 +58,8 @@ class Learnt:
     average: dict[str, Tensor]
     loss: float | None
     main: bool
+    buffers: dict[str, Tensor] = field(default_factory=dict)
+    best: saves.Save | None = None
 
 
 def train(
@@ -92,18 +97,24 @@ def train(
     optimizer = torch.optim.AdamW(
         list(parameters.values()), lr=options.learning_rate, weight_decay=options.weight_decay
     )
-    average = Average(parameters, options.ema) if options.ema else None
-    done = 0
+    average, buffers = Average(parameters, options.ema) if options.ema else None, moving(task)
+    done, validated = 0, None
     if order.resume and (save := saves.last(out)):
         done = save.step
         saves.restore_parameters(parameters, save.trained)
         saves.restore_optimizer(optimizer, save.optimizer, names)
+        saves.restore_parameters(buffers, save.buffers)
+        validated = save.extra.get("validation")
         if average:
             average.load({each: tensor.to(device) for each, tensor in save.average.items()})
         if accelerator.scaler and "scaler" in save.extra:
             accelerator.scaler.load_state_dict(save.extra["scaler"])
     elif accelerator.is_main_process:
         saves.clear(out)
+        saves.clear(out / BEST)
+    validation = None
+    if isinstance(options, ValidatedOptions) and isinstance(task, Validated):
+        validation = Validation(task, options, out, validated)
     module, stepper = accelerator.prepare(task.module, optimizer)
     if options.tensorboard:
         accelerator.init_trackers("tensorboard", init_kwargs={"tensorboard": {"purge_step": done + 1}})
@@ -113,9 +124,10 @@ def train(
     def save_now(step: int) -> None:
         if accelerator.is_main_process:
             extra = {"scaler": accelerator.scaler.state_dict()} if accelerator.scaler else {}
+            extra |= {"validation": validation.state()} if validation else {}
             kept = average.tensors if average else {}
             state = saves.optimizer_state(optimizer, names)
-            saves.write(out, saves.Save(step, parameters, kept, state, extra), keep=options.keep)
+            saves.write(out, saves.Save(step, parameters, kept, state, buffers, extra), keep=options.keep)
         accelerator.wait_for_everyone()
 
     run = _Run(accelerator, module, stepper, optimizer, list(parameters.values()), options, order, name)
@@ -124,7 +136,7 @@ def train(
     with _stop_signal() as stop, _Ahead(task, options, (done * options.accumulate * world), first, world) as batches:
         for step in range(done + 1, order.steps + 1):
             try:
-                loss, stopped = run.step(step, batches, stop)
+                loss, stopped = run.step(step, batches, stop, validation.factor if validation else 1.0)
             except BaseException as error:
                 if is_out_of_memory(error):
                     raise out_of_memory(
@@ -138,13 +150,16 @@ def train(
                 average.update(parameters, step)
             recent.append(loss)
             each = (time.monotonic() - began) / (step - done)
-            rate = optimizer.param_groups[0]["lr"]
+            rate, scores = optimizer.param_groups[0]["lr"], {}
+            if validation and validation.due(step, order.steps):
+                scores = validation.take(step, rate, parameters, buffers)
             if options.tensorboard:
-                accelerator.log({"loss": loss, "learning_rate": rate}, step=step)
+                told = {f"validation/{name}": value for name, value in scores.items()}
+                accelerator.log({"loss": loss, "learning_rate": rate, **told}, step=step)
             if step % options.save_every == 0 or step == order.steps or stopped:
                 save_now(step)
                 saved = step
-            tell(TrainingStep(step, order.steps, loss, rate, each * (order.steps - step)))
+            tell(TrainingStep(step, order.steps, loss, rate, each * (order.steps - step), scores))
             if stopped and step < order.steps:
                 raise InterruptedRun(f"stopped after step {saved:,} of {order.steps:,}, which is saved.")
     if options.tensorboard:
@@ -155,6 +170,8 @@ def train(
         {each: tensor.cpu().clone() for each, tensor in average.tensors.items()} if average else {},
         sum(recent) / len(recent) if recent else None,
         accelerator.is_main_process,
+        {each: tensor.detach().cpu().clone() for each, tensor in buffers.items()},
+        validation.best_state() if validation else None,
     )
 
 
@@ -171,11 +188,18 @@ class _Run:
     order: Order
     name: str
 
-    def step(self, step: int, batches: _Ahead, stop: threading.Event) -> tuple[float, bool]:
-        """One step of the optimiser; gives the loss over all processes, and whether one of them is to stop."""
+    def step(self, step: int, batches: _Ahead, stop: threading.Event, lowered: float) -> tuple[float, bool]:
+        """One step of the optimiser; gives the loss over all processes, and whether one of them is to stop.
+
+        Args:
+            step: Its number.
+            batches: Where its samples come from.
+            stop: Set when the user wants an end.
+            lowered: What the rate is multiplied by, beside the schedule's factor.
+        """
         accelerator, options = self.accelerator, self.options
         for group in self.optimizer.param_groups:
-            group["lr"] = options.learning_rate * factor(options, step - 1, self.order.steps)
+            group["lr"] = options.learning_rate * factor(options, step - 1, self.order.steps) * lowered
         total = torch.zeros((), device=accelerator.device)
         for _ in range(options.accumulate):
             block, batch = batches.next()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from animegen.options import option
 
 SCHEDULES = ("constant", "linear", "cosine")
+PLATEAU = "plateau"
 CHANGEABLE = ("save_every", "keep", "tensorboard", "workers", "checkpointing")
 """Options that do not change what is learnt, for `animegen.stages.TrainerSpec.changeable`."""
 
@@ -30,3 +31,17 @@ class LoopOptions:
     keep: int = option(2, "Saves to keep.", min=1, max=1000)
     workers: int = option(1, "Threads that read material ahead; 0 reads between steps.", min=0, max=64)
     tensorboard: bool = option(False, "Write loss and rate for TensorBoard (pip install 'animegen-torch[train]').")
+
+
+@dataclass(frozen=True)
+class ValidatedOptions(LoopOptions):
+    """`LoopOptions` of a training that is validated now and then; see `animegen_torch.training.validation`."""
+
+    schedule: str = option(
+        PLATEAU,
+        "How the rate goes from its highest to the end; plateau lowers it when validation gets no better.",
+        choices=(*SCHEDULES, PLATEAU),
+    )
+    validate_every: int = option(250, "Steps between two validations; 0 makes none.", min=0, max=1_000_000)
+    patience: int = option(10, "Validations no better than the best before plateau lowers the rate.", min=0, max=10_000)
+    lower: float = option(0.5, "What plateau multiplies the rate by.", min=0.01, max=1)

@@ -3,6 +3,7 @@
 DIR/saves/00000500/
   trained.safetensors     the parameters that move, as they are trained
   average.safetensors     their average, where one is kept
+  buffers.safetensors     statistics that move with it, where there are any
   optimizer.safetensors   its moments, as ``PARAMETER/exp_avg``
   state.json              the step, and what else is needed
 
@@ -25,11 +26,12 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from animegen.errors import InputError, ResourceError
 
 FOLDER = "saves"
+_PARTS = ("trained", "average", "optimizer", "buffers")
 _NAME = re.compile(r"\d{8}")
 
 
@@ -42,6 +44,7 @@ class Save:
         trained: The parameters that move.
         average: Their average; empty where none is kept.
         optimizer: State of the optimiser, from `optimizer_state`.
+        buffers: What else moves; empty where nothing does.
         extra: Further plain values.
     """
 
@@ -49,6 +52,7 @@ class Save:
     trained: Mapping[str, Tensor]
     average: Mapping[str, Tensor] = field(default_factory=dict)
     optimizer: Mapping[str, Tensor] = field(default_factory=dict)
+    buffers: Mapping[str, Tensor] = field(default_factory=dict)
     extra: dict[str, Any] = field(default_factory=dict)
 
 
@@ -63,10 +67,10 @@ def write(out: Path, save: Save, *, keep: int) -> Path:
     beside = folder / f".{target.name}.{secrets.token_hex(4)}.part"
     try:
         beside.mkdir(parents=True)
-        for name in ("trained", "average", "optimizer"):
+        for name in _PARTS:
             if tensors := getattr(save, name):
                 save_file({key: tensor.detach().contiguous() for key, tensor in tensors.items()}, _file(beside, name))
-        state = {"step": save.step, "average": bool(save.average), "extra": save.extra}
+        state = {"step": save.step, "parts": [name for name in _PARTS if getattr(save, name)], "extra": save.extra}
         (beside / "state.json").write_text(json.dumps(state) + "\n", "utf-8")
         shutil.rmtree(target, ignore_errors=True)  # of a training that was taken up before this step
         beside.replace(target)
@@ -97,8 +101,7 @@ def last(out: Path, *, device: torch.device | str = "cpu") -> Save | None:
     path = found[-1]
     try:
         state = json.loads((path / "state.json").read_text("utf-8"))
-        wanted = ["trained", "optimizer", *(["average"] if state["average"] else [])]
-        tensors = {name: load_file(_file(path, name), device=str(device)) for name in wanted}
+        tensors = {name: load_file(_file(path, name), device=str(device)) for name in _parts(state)}
         return Save(state["step"], extra=state["extra"], **tensors)
     except (OSError, ValueError, KeyError, SafetensorError) as error:
         raise InputError(
@@ -107,8 +110,13 @@ def last(out: Path, *, device: torch.device | str = "cpu") -> Save | None:
         ) from error
 
 
-def clear(out: Path) -> None:
-    """Forget all saves in `out`."""
+def clear(out: Path, *, after: int = -1) -> None:
+    """Forget all saves in `out`, or those of steps behind one."""
+    if after >= 0:
+        for path in _found(out):
+            if int(path.name) > after:
+                shutil.rmtree(path, ignore_errors=True)
+        return
     shutil.rmtree(out / FOLDER, ignore_errors=True)
     with suppress(OSError):
         (out / FOLDER).rmdir()
@@ -145,8 +153,8 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Tens
 
 
 @torch.no_grad()
-def restore_parameters(parameters: Mapping[str, nn.Parameter], tensors: Mapping[str, Tensor]) -> None:
-    """Copy saved values into parameters.
+def restore_parameters(parameters: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
+    """Copy saved values into parameters, or into buffers.
 
     Raises:
         InputError: Other parameters were trained then.
@@ -158,6 +166,12 @@ def restore_parameters(parameters: Mapping[str, nn.Parameter], tensors: Mapping[
         )
     for name, parameter in parameters.items():
         parameter.copy_(tensors[name])
+
+
+def _parts(state: Mapping[str, Any]) -> list[str]:
+    if "parts" not in state:  # as they were written at first
+        return ["trained", "optimizer", *(["average"] if state["average"] else [])]
+    return [name for name in _PARTS if name in state["parts"]]
 
 
 def _found(out: Path) -> list[Path]:

@@ -22,7 +22,10 @@ class Task(Protocol):
 
     @property
     def names(self) -> Mapping[str, str]:
-        """Name of each trained parameter in the files that are saved, by its name in `module`."""
+        """Name of each trained parameter in the files that are saved, by its name in `module`.
+
+        And of each buffer that moves while it is trained (statistics of batch norms), which is then saved too.
+        """
         ...
 
     def sample(self, number: int) -> Any:
@@ -39,6 +42,11 @@ def trained(task: Task) -> dict[str, nn.Parameter]:
     return {
         task.names[name]: parameter for name, parameter in task.module.named_parameters() if parameter.requires_grad
     }
+
+
+def moving(task: Task) -> dict[str, Tensor]:
+    """The buffers that move, by their names in files."""
+    return {task.names[name]: buffer for name, buffer in task.module.named_buffers() if name in task.names}
 
 
 def to_device(batch: Any, device: Any) -> Any:

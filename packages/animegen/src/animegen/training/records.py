@@ -61,6 +61,7 @@ class TrainingStep:
         loss: Mean over its batch.
         learning_rate: What it was made with.
         seconds_left: As far as the steps of this run tell.
+        scores: What a validation after it found; empty where there was none.
     """
 
     step: int
@@ -68,6 +69,7 @@ class TrainingStep:
     loss: float
     learning_rate: float
     seconds_left: float
+    scores: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """``animegen data rrld``: from videos to a folder of triplets that ``animegen train eisai`` reads.
 
 Three passes, each in pieces that processes share: how every frame differs from the one before (duplicates, cuts);
-whether three frames in a row, duplicates left out, are worth learning from (RRLD); pictures and flows of those that are.
+whether three frames in a row, duplicates left out, are worth learning from (RRLD); pictures and flows of those.
 """
 
 from __future__ import annotations
