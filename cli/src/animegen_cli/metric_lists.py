@@ -76,7 +76,8 @@ def _needs(reads: Sequence[str]) -> str:
 def _weights(row: dict[str, Any]) -> str:
     if not row["weights"]:
         return "-" if row["absent"] is None else "absent"
-    return f"{size(row['size'])} {'here' if row['absent'] is None else 'absent'}"
+    known = f"{size(row['size'])} " if row["size"] else ""  # not every file's size was published
+    return f"{known}{'here' if row['absent'] is None else 'absent'}"
 
 
 def _beaten(out: Path) -> dict[str, list[str]]:

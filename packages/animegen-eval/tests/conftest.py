@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -18,6 +19,7 @@ from animegen.errors import UsageError
 from animegen.hooks import hookimpl
 from animegen.imageio import write_image
 from animegen.measuring import Missing, Quantity, Sample
+from animegen.options import option
 from animegen.registry import Registry
 from animegen.stages import MetricSpec, Weight
 
@@ -81,18 +83,25 @@ class Weighted:
         return {"weighted": 1.0}
 
 
-class MeanColour:
-    """A set metric: mean colours, and the distance of their means."""
+@dataclass(frozen=True)
+class MeanColourOptions:
+    force: bool = option(False, "Of few clips too.")
 
-    def __init__(self, options: Any, context: Any) -> None:
-        pass
+
+class MeanColour:
+    """A set metric: mean colours, and the distance of their means; of few clips only where that is forced."""
+
+    def __init__(self, options: MeanColourOptions, context: Any) -> None:
+        self.force = options.force
 
     def __call__(self) -> None: ...
 
     def features(self, sample: Sample) -> Any:
         return sample.frames.mean(axis=(0, 1, 2), dtype=np.float64)[None].astype(np.float32)
 
-    def distance(self, features: Any, reference: Any) -> dict[str, float]:
+    def distance(self, features: Any, reference: Any) -> dict[str, Any]:
+        if len(features) < 100 and not self.force:
+            return {"colour-distance": Missing("too few clips for this metric")}
         one, other = (np.concatenate(list(rows)).mean(axis=0) for rows in (features, reference))
         return {"colour-distance": float(np.linalg.norm(one - other))}
 
@@ -135,7 +144,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
                 spec("step-mae", StepMae, "step"),
                 spec("odd", Odd),
                 spec("weighted", Weighted, "clip", weights=(weight,)),
-                spec("colour-distance", MeanColour, "set", over="set"),
+                spec("colour-distance", MeanColour, "set", over="set", options=MeanColourOptions),
             ]
 
     StepMae.calls = 0

@@ -34,7 +34,8 @@ def test_forced_they_are_measured_and_the_table_says_so(folders, registry, tmp_p
         found = evaluator.run()
     assert any("biased upward" in note for note in found.facts["notes"])
     values = {(row.config, row.control): row.value for row in found.clips}
-    assert None not in values.values()
+    assert None not in values.values()  # the metric's own floor is forced with it
+    assert found.facts["metrics"][0]["options"] == {"force": True}
     assert {config for config, control in values if control} == {"crossfade", "cut", "freeze", "warp-blend", "real"}
     assert values["system", False] > 10 * values["real", True]  # the true ones are darker, all alike
     assert {row.clip for row in found.clips} == {"4 clips against 4", "2 clips against 2"}

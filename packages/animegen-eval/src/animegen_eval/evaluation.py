@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from animegen.errors import InputError, MissingError, UsageError
+from animegen.options import describe_options
 from animegen.pipeline.progress import Reporter
 from animegen.pipeline.record import environment
+from animegen.settings.layers import ConfigLayer
+from animegen.stages import MetricSpec
 from animegen.weights.store import WeightStore
 from animegen_eval import clip_set, held_out, two_panel
 from animegen_eval.cache import ScoreCache
@@ -34,7 +37,6 @@ from animegen_eval.tables import Evaluation, write
 
 if TYPE_CHECKING:
     from animegen.registry import Registry
-    from animegen.settings.layers import ConfigLayer
 
 CACHE = ".cache"
 """Below the folder of an evaluation: scores, and the frames of interpolators that drew here."""
@@ -54,7 +56,7 @@ class Request:
         fps: Of folders of frames.
         by: ``config``, ``title`` or ``clip``: what the summary has lines for.
         device, dtype: Handed to metrics and interpolators.
-        force: Measure sets that are too small.
+        force: Measure sets that are too small, also where a metric has a floor of its own (its option ``force``).
         argv: The command, for the record.
     """
 
@@ -207,6 +209,8 @@ class Evaluator:
                 self._note(f"not installed, and so left out: {', '.join(absent)}")
             names = [name for name in names if name in known]
         over = "set" if self.is_set else "clip"
+        if self.is_set and request.force:
+            layers = [*layers, _forced(registry)]
         chosen = choose_metrics(registry, names, layers, over=over, device=request.device, dtype=request.dtype)
         if not chosen:
             raise MissingError(
@@ -308,6 +312,17 @@ class Evaluator:
             for quantity in metric.quantities.values()
         ]
         return {"name": metric.stage.name, **metric.identity(self._weights), "quantities": quantities}
+
+
+def _forced(registry: Registry) -> ConfigLayer:
+    """``--force`` for metrics of sets that have a floor of their own: those with an option ``force``."""
+    specs = [stage.spec for stage in registry.stages("metric")]
+    floors = [s.name for s in specs if isinstance(s, MetricSpec) and s.over == "set" and _has_force(s.options)]
+    return ConfigLayer("--force", {name: {"force": True} for name in floors})
+
+
+def _has_force(options: type) -> bool:
+    return any(info.name == "force" for info in describe_options(options))
 
 
 def _input_facts(source: Source) -> dict[str, Any]:
