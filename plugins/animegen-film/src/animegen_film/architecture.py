@@ -70,16 +70,16 @@ class Architecture:
         before = COLOURS
         for stage in range(self.stages):
             width = self.filters << stage
-            for number, inputs in enumerate((before, width)):
-                shapes |= _convolution(f"extract.extract_sublevels.convs.{stage}.{number}.0", width, inputs, 3)
+            for number, channels in enumerate((before, width)):
+                shapes |= _convolution(f"extract.extract_sublevels.convs.{stage}.{number}.0", width, channels, 3)
             before = width
         for level in (self.specialised, *reversed(range(self.specialised))):
             shapes |= self._predictor(level)
         shapes |= _convolution("fuse.output_conv", COLOURS, self.fusion_filters(0), 1)
         for place, level in enumerate(reversed(range(self.fused - 1))):
             width = self.fusion_filters(level)
-            inputs = (self.fusion_filters(level + 1), self.fused_channels(level) + width, width)
-            for number, channels in enumerate(inputs):
+            seen = (self.fusion_filters(level + 1), self.fused_channels(level) + width, width)
+            for number, channels in enumerate(seen):
                 shapes |= _convolution(f"fuse.convs.{place}.{number}.0", width, channels, 3 if number else 2)
         return shapes
 

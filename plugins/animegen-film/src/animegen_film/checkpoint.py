@@ -86,10 +86,8 @@ def _original(path: Path, architecture: Architecture) -> State:
             f"{bundle.path} holds no variables of FILM, but {len(bundle.names)} others ({some}, …).",
             hint="film_net/Style/saved_model/variables/variables.index is that of the published one",
         )
-    state = {name: tensor.float() for name, tensor in bundle.read(names).items()}
-    return {
-        name: tensor.permute(3, 2, 0, 1).contiguous() if tensor.ndim == 4 else tensor for name, tensor in state.items()
-    }
+    state = bundle.read(names)
+    return {name: one.permute(3, 2, 0, 1).contiguous() if one.ndim == 4 else one for name, one in state.items()}
 
 
 def _describe(state: Mapping[str, Tensor]) -> str | None:

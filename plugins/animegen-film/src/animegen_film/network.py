@@ -229,7 +229,7 @@ class _FlowEstimator(nn.Module):
         return self.predictor(level)(x)  # type: ignore[no-any-return]
 
     def _fine(self, level: int, ways: tuple[tuple[Tensor, Tensor], ...], known: Tensor) -> Tensor:
-        """One way after the other: pictures of this size fill the memory, and keep the processor busy, by themselves."""
+        """One way after the other: pictures of this size fill memory and keep processors busy alone."""
         found = []
         for way, (one, other) in enumerate(ways):
             x = _empty(one, 1, 2 * one.shape[1])

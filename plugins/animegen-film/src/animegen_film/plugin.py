@@ -29,7 +29,7 @@ class FilmOptions:
     times: str = option(
         "recursion",
         "How a time is reached: recursion (halving, as the model was trained; its own time only where halves do not "
-        "lead there), original (halving alone; other times are refused), direct (flow once for a pair; faster, weaker).",
+        "lead there), original (halving alone; other times are refused), direct (flow once a pair; faster, weaker).",
         choices=("recursion", "original", "direct"),
     )
     tile: int | None = option(

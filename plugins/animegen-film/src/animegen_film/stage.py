@@ -152,7 +152,8 @@ class FilmStage:
             if self._path is None:
                 network = untrained_network(dtype=self._dtype, device=self._device)
             else:
-                again = f"animegen weights remove film/{self._path.name}, then animegen weights fetch film/{self._path.name}"
+                name = f"film/{self._path.name}"
+                again = f"animegen weights remove {name}, then animegen weights fetch {name}"
                 own = "leave film.file out, and a published file is used: animegen weights fetch film"
                 hints = (own if self.options.file else again,)
                 network = read_network(self._path, dtype=self._dtype, device=self._device, hints=hints)
@@ -177,7 +178,8 @@ class FilmStage:
     def _picture(self, first: Image, last: Image, step: Step) -> Image:
         padding = Padding.to_multiple(first.shape[:2], PUBLISHED.multiple, centred=True)
         pair = self._pair(first, last, padding)
-        return to_pictures(padding.crop(self._known(pair, step, padding)))[0]
+        drawn: Image = to_pictures(padding.crop(self._known(pair, step, padding)))[0]
+        return drawn
 
     def _pair(self, first: Image, last: Image, padding: Padding) -> _Pair:
         for pair in self._pairs:

@@ -1,10 +1,10 @@
 """Variables out of TensorFlow's own files, without TensorFlow.
 
-A SavedModel keeps its variables, as every checkpoint does, in a "tensor bundle": ``NAME.index``, a sorted table of names
-and places, and ``NAME.data-00000-of-0000N``, the numbers. The table is in LevelDB's format, its values are protocol
-buffers of a few fields; both are simple enough to be read here, and nothing of them is ever run. Keras stores variables
-under the path of the objects that hold them; their full names are in a graph of these objects, which is itself an entry
-of the table.
+A SavedModel keeps its variables, as every checkpoint does, in a "tensor bundle": ``NAME.index``, a sorted table of
+names and places, and ``NAME.data-00000-of-0000N``, the numbers. The table is in LevelDB's format, its values are
+protocol buffers of a few fields; both are simple enough to be read here, and nothing of them is ever run. Keras stores
+variables under the path of the objects that hold them; their full names are in a graph of these objects, which is
+itself an entry of the table.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -111,7 +112,7 @@ class Bundle:
                 continue
             for inner, attribute in _fields(node):
                 if inner == 2:
-                    texts = {field: bytes(text).decode() for field, text in _fields(attribute) if field in (2, 3)}
+                    texts = {field: text.decode() for field, text in _fields(attribute) if field in (2, 3)}
                     if texts.get(3) in self.entries:
                         found[texts.get(2) or texts[3]] = texts[3]
         return found
@@ -207,15 +208,16 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
             raise ValueError("a number has no end")
 
 
-def _fields(message: object) -> list[tuple[int, object]]:
+def _fields(message: bytes) -> list[tuple[int, Any]]:
     """Fields of a protocol buffer: numbers as int, everything else as bytes."""
-    assert isinstance(message, bytes)
-    found: list[tuple[int, object]] = []
+    if not isinstance(message, bytes):
+        raise TypeError("a number stands where a message should")
+    found: list[tuple[int, Any]] = []
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
         kind = tag & 7
-        value: object
+        value: int | bytes
         if kind == 0:
             value, at = _varint(message, at)
         elif kind in (1, 5):
@@ -232,11 +234,10 @@ def _fields(message: object) -> list[tuple[int, object]]:
     return found
 
 
-def _last(fields: list[tuple[int, object]], number: int, default: int) -> int:
+def _last(fields: list[tuple[int, Any]], number: int, default: int) -> int:
+    """The number in a field; fields that hold nothing are left out of a message."""
     values = [value for field, value in fields if field == number]
-    if values and not isinstance(values[-1], int):
-        raise ValueError(f"field {number} is no number")
-    return values[-1] if values else default  # type: ignore[return-value]
+    return int(values[-1]) if values else default
 
 
 def _entry(value: bytes) -> Entry:
