@@ -23,6 +23,8 @@ Call = Callable[..., Any]
 COUNTED = """
     import os
     from animegen import Box, DetectorSpec, InterpolatorSpec, Region, StageSpec, hookimpl
+    from animegen.measuring import Quantity
+    from animegen.stages import MetricSpec
 
     def note(what):
         with open(os.environ["COUNTED"], "a") as file:
@@ -46,6 +48,11 @@ COUNTED = """
             InterpolatorSpec("counted", "animegen_counted:Counted", "A dissolve of four frames.", frames=4),
             InterpolatorSpec("slow", "animegen_counted:Slow", "A dissolve that takes its time.", frames=4),
         ]
+
+    @hookimpl
+    def animegen_metrics():
+        quantity = Quantity("fragile", "clip", "lower")
+        return [MetricSpec("fragile", "animegen_counted:Fragile", "Breaks on one pair.", quantities=(quantity,))]
 
     class Stage:
         def __init__(self, options, context):
@@ -87,6 +94,12 @@ COUNTED = """
 
     class Slow(Counted):
         wait = 0.15
+
+    class Fragile(Stage):
+        def __call__(self, sample):
+            if sample.frames[0, 0, 0, 0] in (20, 21):
+                raise ValueError("too much for it")
+            return {"fragile": float(sample.frames.mean())}
 """
 ON = ("--on", "inpainter=black", "--on", "preprocessor=brighter", "--on", "upsampler=crossfade")
 STAGES = ("--detector", "corner", "--interpolator", "counted", "--fps", "8")
@@ -210,6 +223,21 @@ def test_scores_effects_and_tables(animegen: Call, table: Path, counts: Call) ->
     assert record["references"]["panels"] == "as drawn"
     assert [pair["id"] for pair in record["choice"]["pairs"]]
     assert "| 111 |" in (study / "table.md").read_text()
+    summary = json.loads((study / "summary.json").read_text())
+    described = {one["name"]: one["summary"] for metric in summary["metrics"] for one in metric["quantities"]}
+    assert described["blend-residual"] == "what no mixture of the panels explains"
+    assert len(summary["inputs"]) == 24
+    assert summary["command"] and summary["environment"] and summary["created"]
+
+
+def test_a_metric_that_breaks_on_a_pair_is_told(animegen: Call, table: Path, counts: Call) -> None:
+    result = animegen("ablate", table, *EIGHT[:-1], "--metric", "fragile")
+    assert result.code == 6, result.err
+    assert "fragile raised ValueError: too much for it" in result.err
+    failures = json.loads(Path("runs/ablation/summary.json").read_text())["failures"]
+    assert {failure["clip"] for failure in failures} == {"three"}
+    (effects,) = json.loads(Path("runs/ablation/analysis.json").read_text())["effects"]
+    assert (effects["n"], effects["dropped"][0]["unit"]) == (2, "three")
 
 
 def test_what_is_decided_is_on_disk_before_anything_runs(animegen: Call, table: Path, counts: Call) -> None:

@@ -205,9 +205,16 @@ def _tell(console: Console, ablation: Ablation, report: Report, *, allow_missing
     if failures:
         hint = f"they are in {folder / FAILED}; once they are mended, the same command takes them in"
         raise PartialError(f"{len(failures)} of {len(ablation.chosen.pairs)} pairs failed.", hint=hint)
+    if report.evaluation is not None and (broken := report.evaluation.facts["failures"]):
+        first = broken[0]
+        where = f"{first['metric']} of {first['config']}, {first['clip']}"
+        raise PartialError(
+            f"{len(broken)} scores failed, the rest are fine; the first one, {where}: {first['reason']}",
+            hint="they are null in the tables, with their reasons",
+        )
     if report.missing and not allow_missing:
-        first = next(iter(report.missing.values()))
-        raise MissingError(first.message, hint=first.hints)
+        absent = next(iter(report.missing.values()))
+        raise MissingError(absent.message, hint=absent.hints)
 
 
 def _write_failures(ablation: Ablation, report: Report) -> None:

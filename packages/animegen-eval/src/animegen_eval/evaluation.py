@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 from animegen.errors import InputError, MissingError, UsageError
 from animegen.options import describe_options
 from animegen.pipeline.progress import Reporter
-from animegen.pipeline.record import environment
 from animegen.settings.layers import ConfigLayer
 from animegen.stages import MetricSpec
 from animegen.weights.store import WeightStore
 from animegen_eval import clip_set, held_out, two_panel
 from animegen_eval.cache import ScoreCache
 from animegen_eval.drawing import Drawing
+from animegen_eval.facts import facts_of
 from animegen_eval.items import NATIVE, Item
 from animegen_eval.metrics import ChosenMetric, choose_metrics
 from animegen_eval.profiles import Profile, adjusted, find_profile
@@ -283,35 +282,18 @@ class Evaluator:
             self.reporter.warned(text)
 
     def _facts(self, missing: Mapping[str, MissingError], clips: Iterable[Row]) -> dict[str, Any]:
-        return {
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": list(self.request.argv),
-            "profile": self.profile.as_record(),
-            "by": self.request.by,
-            "environment": environment(),
-            "metrics": [self._metric_facts(metric) for metric in self.metrics],
-            "interpolators": [{"name": one.name, **one.identity()} for one in self.drawings],
-            "inputs": [_input_facts(source) for source in self.sources],
-            "notes": self.notes,
-            "missing": [
-                {"metric": name, "reason": error.message, "hints": list(error.hints)} for name, error in missing.items()
-            ],
-            "failures": _failures(clips),
-        }
-
-    def _metric_facts(self, metric: ChosenMetric) -> dict[str, Any]:
-        quantities = [
-            {
-                "name": quantity.name,
-                "scope": quantity.scope,
-                "better": quantity.better,
-                "unit": quantity.unit,
-                "summary": quantity.summary,
-                "reads": sorted(quantity.reads),
-            }
-            for quantity in metric.quantities.values()
-        ]
-        return {"name": metric.stage.name, **metric.identity(self._weights), "quantities": quantities}
+        found = facts_of(
+            self.profile,
+            self.metrics,
+            self.sources,
+            clips,
+            weights=self._weights,
+            missing=missing,
+            notes=self.notes,
+            argv=self.request.argv,
+            by=self.request.by,
+        )
+        return {**found, "interpolators": [{"name": one.name, **one.identity()} for one in self.drawings]}
 
 
 def _forced(registry: Registry) -> ConfigLayer:
@@ -323,33 +305,3 @@ def _forced(registry: Registry) -> ConfigLayer:
 
 def _has_force(options: type) -> bool:
     return any(info.name == "force" for info in describe_options(options))
-
-
-def _input_facts(source: Source) -> dict[str, Any]:
-    width, height = source.pictures.size
-    return {
-        "run": source.run,
-        "config": source.config,
-        "title": source.title,
-        "clip": source.name,
-        "frames": len(source.pictures),
-        "fps": None if source.fps is None else str(source.fps),
-        "width": width,
-        "height": height,
-        "digest": source.pictures.digest,
-        "stored": str(source.storage),
-        "lossless": source.storage.lossless,
-    }
-
-
-def _failures(clips: Iterable[Row]) -> list[dict[str, Any]]:
-    """What broke, once for each metric, system and clip."""
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
-    for row in clips:
-        if row.failed:
-            key = (row.metric, row.config, row.title, row.clip, row.gap)
-            found.setdefault(
-                key,
-                {"metric": row.metric, "config": row.config, "clip": row.clip, "gap": row.gap, "reason": row.missing},
-            )
-    return list(found.values())

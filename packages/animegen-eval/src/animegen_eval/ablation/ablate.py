@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,6 +70,7 @@ class Ablation:
         registry: What is installed.
         workers: Processes that make clips.
         metrics: Names of metrics or quantities; none for all that are installed, None to make clips alone.
+        argv: The command, for the record; this process's otherwise.
         reporter: Told what happens.
 
     Raises:
@@ -86,12 +88,14 @@ class Ablation:
         registry: Registry,
         workers: int = 1,
         metrics: Sequence[str] | None = (),
+        argv: Sequence[str] | None = None,
         reporter: Reporter | None = None,
     ) -> None:
         self.design, self.chosen, self.layers = design, chosen, tuple(layers)
         self.out, self.folder, self.workers = out, out / name, workers
         self.reporter = reporter or Reporter()
         self._registry, self._metrics = registry, metrics
+        self._argv = tuple(sys.argv if argv is None else argv)
         if metrics is not None:
             choose_metrics(registry, metrics, self.layers)  # a wrong name is told now, and not after the last clip
         self._first = Pipeline(layers=[*layers, design.cells[0].layer], out=out, registry=registry)
@@ -200,6 +204,7 @@ class Ablation:
             layers=self.layers,
             device=run.device,
             dtype=run.dtype,
+            argv=self._argv,
             reporter=self.reporter,
         )
         write(evaluation, self.folder)

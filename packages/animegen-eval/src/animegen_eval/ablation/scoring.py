@@ -22,6 +22,7 @@ from animegen_eval import two_panel
 from animegen_eval.ablation.design import AblationDesign
 from animegen_eval.ablation.work import Order, load_pair
 from animegen_eval.cache import ScoreCache
+from animegen_eval.facts import facts_of
 from animegen_eval.metrics import choose_metrics
 from animegen_eval.profiles import Profile, find_profile
 from animegen_eval.rows import clip_rows, frame_rows
@@ -78,6 +79,7 @@ def score(
     layers: Sequence[ConfigLayer] = (),
     device: str = "auto",
     dtype: str = "auto",
+    argv: Sequence[str] = (),
     reporter: Reporter | None = None,
 ) -> tuple[Evaluation, Mapping[str, MissingError]]:
     """Tables of all cells, and the metrics that cannot measure here.
@@ -89,6 +91,7 @@ def score(
         metrics: Names of metrics or quantities; none for all that are installed.
         layers: Options of metrics.
         device, dtype: Handed to metrics with weights.
+        argv: The command, for the record.
         reporter: Told what happens.
 
     Raises:
@@ -110,14 +113,12 @@ def score(
         if style:
             held = _untoned(order, sources, first, fixed["descreen"]) if fixed["descreen"] else sources
             scores += scorer.score(list(two_panel.items(how, held, {}, told.warned, memory)), style)
+        clips = clip_rows(scores)
         facts = {
+            **facts_of(how, chosen, sources, clips, weights=first.weights, missing=scorer.missing, notes=(), argv=argv),
             "study": str(order.study.folder),
-            "profile": how.as_record(),
             "references": fixed,
-            "metrics": [{"name": metric.stage.name, **metric.identity(first.weights)} for metric in chosen],
-            "missing": {name: error.message for name, error in scorer.missing.items()},
         }
-    clips = clip_rows(scores)
     frames = tuple(row for one in scores for row in frame_rows(one))
     return Evaluation(frames, tuple(clips), summarise(clips, how), facts), dict(scorer.missing)
 
