@@ -13,10 +13,10 @@ from PIL import Image as Pillow
 
 from animegen_perceptual.clip_network import Clip
 from animegen_perceptual.clip_stage import cosines, to_panels
-from animegen_perceptual.lpips_network import Perceptual
 from animegen_perceptual.plugin import BACKBONES, CLIP
 from animegen_perceptual.trajectory import _off_chord, consistency, progress, trajectory
 from animegen_testing.goldens import GoldenCase
+from animegen_torch.perceptual import Perceptual
 from animegen_torch.pictures import to_tensor
 
 CPU = torch.device("cpu")

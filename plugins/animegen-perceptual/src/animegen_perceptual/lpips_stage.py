@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from animegen.measuring import Missing
-from animegen_perceptual.lpips_network import LEAST_SIDE, Perceptual
 from animegen_perceptual.plugin import BACKBONES
 from animegen_torch.backbones import backbone_file, full_precision, measuring
 from animegen_torch.batching import Batches
 from animegen_torch.devices import pick_device
 from animegen_torch.memory import release
+from animegen_torch.perceptual import LEAST_SIDE, Perceptual
 from animegen_torch.pictures import to_tensor
 from animegen_torch.samples import check_sample
 

@@ -6,18 +6,11 @@ from dataclasses import dataclass
 
 from animegen import MetricSpec, Needs, Weight, hookimpl, option
 from animegen.measuring import Quantity, Reads
+from animegen_torch.published import ALEX
 
 _TORCHVISION = "BSD-3-Clause (torchvision); trained on ImageNet"
 _PYTORCH = "https://download.pytorch.org/models/{}"
 
-ALEX = Weight(
-    file="alexnet-owt-7be5be79.pth",
-    urls=(_PYTORCH.format("alexnet-owt-7be5be79.pth"),),
-    license=_TORCHVISION,
-    sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
-    size=244_408_911,
-    purpose="AlexNet, the backbone of lpips-alex: the usual one for evaluation",
-)
 VGG16 = Weight(
     file="vgg16-397923af.pth",
     urls=(_PYTORCH.format("vgg16-397923af.pth"),),

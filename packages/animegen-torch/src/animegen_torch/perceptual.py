@@ -1,8 +1,8 @@
 """LPIPS from the lpips package (Zhang et al., "The Unreasonable Effectiveness of Deep Features", CVPR 2018).
 
-Network, heads and formula are the package's. It is kept from two things that it does by itself: downloading a backbone,
-and running with a random one (``pnet_rand``). And what it computes of a picture is kept apart from the comparison, so
-that a picture that is compared with three others goes through the backbone once and not three times.
+Network, heads and formula are the package's, which is for plugins to depend on. It is kept from two things that it does
+by itself: downloading a backbone, and running with a random one (``pnet_rand``). And what it computes of a picture is
+kept apart from the comparison, so that a picture that is compared with three others goes through the backbone once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import lpips
 import torch
 from torch import Tensor, nn
 
-from animegen_torch.backbones import read_parameters
+from animegen_torch.backbones import UNSCORED, read_parameters
 
 LEAST_SIDE = {"alex": 31, "vgg": 16, "squeeze": 17}
 """Below this many pixels a side nothing is left in the last layer."""
@@ -34,23 +34,25 @@ class Perceptual:
         net: ``alex``, ``vgg`` or ``squeeze``.
         path: The backbone's published file.
         device: Where it runs.
+        told: What follows from a broken file; for the message.
 
     Raises:
         InputError: The file is damaged or of another network.
     """
 
-    def __init__(self, net: str, path: Path, device: torch.device) -> None:
+    def __init__(self, net: str, path: Path, device: torch.device, *, told: str = UNSCORED) -> None:
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the package calls torchvision in a way that is going out of use
             network: Any = lpips.LPIPS(net=net, pretrained=False, pnet_rand=True, verbose=False)
         network.scaling_layer = lpips.lpips.ScalingLayer()  # its constants, which no file gives
         published = {name: _published(name) for name in network.net.state_dict()}
         shapes = {published[name]: tuple(tensor.shape) for name, tensor in network.net.state_dict().items()}
-        backbone = read_parameters(path, shapes, name=f"the backbone {net}", ignore=_BEYOND[net])
+        backbone = read_parameters(path, shapes, name=f"the backbone {net}", ignore=_BEYOND[net], told=told)
         heads = read_parameters(
             Path(lpips.__file__).parent / "weights" / "v0.1" / f"{net}.pth",
             {name: tensor.shape for name, tensor in network.state_dict().items() if re.match(r"lin\d+\.", name)},
             name=f"the heads of lpips for {net}",
+            told=told,
         )
         state = {f"net.{name}": backbone[known] for name, known in published.items()}
         state |= heads
