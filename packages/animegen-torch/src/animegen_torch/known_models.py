@@ -27,6 +27,7 @@ _SIGNS: tuple[tuple[str, str], ...] = (
         "Flux or Stable Diffusion 3",
     ),
     (r"(control_model\.|controlnet\.)?input_hint_block\.|controlnet_cond_embedding\.", "a ControlNet"),
+    (r".*transformer_blocks\.\d+\.attn_temp\.", "SEINE, or a model like it"),
     (r".*(motion_modules|temporal_transformer)\.", "AnimateDiff, or a model like it"),
     (
         r"(unet\.)?(down|up|mid)_blocks?\..*temp_(convs|attentions)\.|transformer_in\.",
@@ -78,6 +79,9 @@ def _closer(model: str, shapes: Shapes) -> str:
         if hint == 1:
             return "the sketch encoder of ToonCrafter"
         return f"{model} of {kind}" if kind else model
+    if model.startswith("SEINE"):
+        channels = next((shape[1] for name, shape in shapes.items() if re.search(r"(^|\.)conv_in\.weight$", name)), 9)
+        return "LaVie, which draws clips from a text alone" if channels == 4 else "SEINE"
     if model.startswith("a diffusion model") and kind:
         return f"{kind}{model.removeprefix('a diffusion model')}"
     return model

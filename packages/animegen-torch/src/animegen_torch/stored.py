@@ -267,7 +267,13 @@ def _placed(
     return Stored(dtype, shape, storage.offset + int(offset) * dtype.itemsize, None if plain else stride)
 
 
+class _Settings:
+    """Stands for settings that were saved beside parameters; keeps what it is given and does nothing."""
+
+
 _KNOWN: dict[tuple[str, str], Any] = {
+    ("argparse", "Namespace"): _Settings,
+    ("pytorch_lightning.callbacks.model_checkpoint", "ModelCheckpoint"): _Settings,
     ("collections", "OrderedDict"): OrderedDict,
     ("collections", "defaultdict"): defaultdict,
     ("builtins", "dict"): dict,

@@ -8,10 +8,13 @@ way round.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor
+
+from animegen_torch.diffusion.autoencoder.architecture import LEVELS, FirstStageConfiguration
+from animegen_torch.diffusion.text import TextConfiguration
 
 Made = Mapping[str, tuple[str, ...]]
 """For each of our names the published ones."""
@@ -24,14 +27,62 @@ _ATTENTION = {
     "proj_out": ("to_out.0", "proj_attn"),
 }
 _RESNET = {"nin_shortcut": "conv_shortcut"}
-LEVELS = 4
 CLIP_LEFTOVERS = r"(.*\.)?(embeddings\.position_ids|text_projection\.weight|logit_scale)$"
 """Names in files of transformers' CLIP that a text tower does not need."""
+CLIP_HEAD_WIDTH = 64
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 def autoencoder_made(wanted: Iterable[str], there: Collection[str]) -> Made:
     """For the names of `autoencoder.pictures.Autoencoder`, those of a file: latent diffusion's own, or diffusers'."""
     return {name: (next((one for one in _autoencoder_names(name) if one in there), name),) for name in wanted}
+
+
+def autoencoder_sizes(shapes: Shapes) -> FirstStageConfiguration:
+    """The sizes of an autoencoder, seen from its published tensors.
+
+    Raises:
+        KeyError, ZeroDivisionError: They are not those of one.
+    """
+
+    def shape(name: str) -> tuple[int, ...]:
+        return shapes[next((one for one in _autoencoder_names(name) if one in shapes), name)]
+
+    def blocks() -> Iterator[int]:
+        number = 0
+        while any(one in shapes for one in _autoencoder_names(f"encoder.down.0.block.{number}.conv1.weight")):
+            yield number
+            number += 1
+
+    ch, channels = shape("encoder.conv_in.weight")[:2]
+    return FirstStageConfiguration(
+        ch=ch,
+        ch_mult=tuple(shape(f"encoder.down.{level}.block.0.conv1.weight")[0] // ch for level in range(LEVELS)),
+        num_res_blocks=len(list(blocks())),
+        z_channels=shape("encoder.conv_out.weight")[0] // 2,
+        embed_dim=shape("quant_conv.weight")[0] // 2,
+        in_channels=channels,
+        out_ch=shape("decoder.conv_out.weight")[0],
+    )
+
+
+def clip_text_sizes(shapes: Shapes) -> TextConfiguration:
+    """The sizes of the text tower of a CLIP that OpenAI published, in the form of transformers; all of it is used.
+
+    Raises:
+        KeyError, ValueError: The tensors are not those of one.
+    """
+    words, width = shapes["text_model.embeddings.token_embedding.weight"]
+    numbers = (re.match(r"text_model\.encoder\.layers\.(\d+)\.", name) for name in shapes)
+    return TextConfiguration(
+        width=width,
+        heads=width // CLIP_HEAD_WIDTH,
+        layers=1 + max(int(match[1]) for match in numbers if match),
+        vocab_size=words,
+        context_length=shapes["text_model.embeddings.position_embedding.weight"][0],
+        unused=0,
+        quick_gelu=True,
+    )
 
 
 def _autoencoder_names(name: str) -> list[str]:

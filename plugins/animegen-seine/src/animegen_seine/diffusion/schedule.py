@@ -1,8 +1,8 @@
 """The noise schedule, and the few of its steps that a clip is sampled at, as the published sampler has them.
 
-Betas rise linearly over 1000 timesteps (Ho et al., 2020), not as in Stable Diffusion, whose network this one began from.
-A sampler of fewer steps keeps some timesteps and works out betas of its own between them (Nichol & Dhariwal, "Improved
-Denoising Diffusion Probabilistic Models", 2021), while the network is told the original timestep.
+Betas rise linearly over 1000 timesteps (Ho et al., 2020), not as in Stable Diffusion, which the network began
+from. A sampler of fewer steps keeps some timesteps and works out betas of its own between them (Nichol & Dhariwal,
+"Improved Denoising Diffusion Probabilistic Models", 2021), while the network is told the original timestep.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def kept_timesteps(steps: int) -> list[int]:
 
 
 def strided_timesteps(steps: int) -> list[int]:
-    """Every k-th timestep from the first on, `steps` of them: the spacing of DDIM's paper, which ends short of the last.
+    """Every k-th timestep from the first on, `steps` of them: as in the paper of DDIM; they end short of the last.
 
     Raises:
         UsageError: No whole k gives as many.

@@ -33,11 +33,16 @@ class Turn:
     def __call__(self, x: Tensor) -> Tensor:
         """(B, T, N, D), D at least 32 -> the same, written over `x` where that is float32."""
         if x.dtype == torch.float32 and not torch.is_grad_enabled():
-            torch.view_as_complex(x[..., :TURNED].unflatten(-1, (-1, 2))).mul_(self.phases)
+            torch.view_as_complex(_points(x)).mul_(self.phases)
             return x
-        points = torch.view_as_complex(x[..., :TURNED].float().unflatten(-1, (-1, 2)))
+        points = torch.view_as_complex(_points(x).float())
         turned = torch.view_as_real(points * self.phases).flatten(-2)
         return torch.cat((turned.to(x.dtype), x[..., TURNED:]), -1)
+
+
+def _points(x: Tensor) -> Tensor:
+    """(..., D) -> (..., 16, 2), a view."""
+    return x[..., :TURNED].view(*x.shape[:-1], TURNED // 2, 2)
 
 
 def buckets(frames: int) -> Tensor:

@@ -39,12 +39,12 @@ class TemporalAttention(SelfAttention):
     def forward(self, tokens: Tensor, frames: Frames) -> Tensor:
         """(B·T, L, C) -> (B·T, L, C)."""
         bias = self.time_rel_pos_bias(frames.places)
-        clips = tokens.unflatten(0, (-1, frames.count))
+        clips = tokens.view(-1, frames.count, *tokens.shape[1:])
         return self.over_time(clips, turn=frames.turn, bias=bias).flatten(0, 1)
 
 
 class Block(nn.Module):
-    """Attention within a frame, to the text, over time, and a feed-forward layer; each after a norm, with a residual."""
+    """Attention within a frame, to the text, over time, and a feed-forward layer; each with a norm and a residual."""
 
     def __init__(self, width: int, heads: int, context: int) -> None:
         super().__init__()

@@ -1,7 +1,7 @@
 """The denoising U-Net: from a noisy clip, the frames that are given and a text to the noise in it.
 
-Chen et al., "SEINE: Short-to-Long Video Diffusion Model for Generative Transition and Prediction" (ICLR 2024): the U-Net
-of Stable Diffusion 1.4 with attention over time in every transformer, and input channels for what is given.
+Chen et al., "SEINE: Short-to-Long Video Diffusion Model for Generative Transition and Prediction" (ICLR 2024): the
+U-Net of Stable Diffusion 1.4 with attention over time in every transformer, and input channels for what is given.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Which part of the model is where, and in how much memory."""
