@@ -142,7 +142,7 @@ def halfwarp(case: GoldenCase) -> Mapping[str, Any]:
 def softsplat(case: GoldenCase) -> Mapping[str, Any]:
     values, flow = tensor(case, "input").requires_grad_(), tensor(case, "flow").requires_grad_()
     metric = tensor(case, "metric")
-    splat(values, flow).backward(tensor(case, "grad_out"))
+    splat(values, flow).backward(tensor(case, "grad_out"))  # type: ignore[no-untyped-call]
     with torch.inference_mode():
         given = values.detach(), flow.detach()
         # Its "linear" weighs by the exponential too, without a division by anything but that.
@@ -200,7 +200,7 @@ def ssl_dtm(case: GoldenCase) -> None:
     network = synthesis()
     frames = [network.encode(planes(case.arrays[f"img{side}_u8"])) for side in SIDES]
     to_first, to_last = (tensor(case, f"flow{side}").flip(1) for side in SIDES)
-    pair = network.pair(*frames, to_first, to_last)
+    pair = network.pair(frames[0], frames[1], to_first, to_last)
     for name, value in (("z0", pair.last.metric), ("z1", pair.first.metric)):
         for there in case.names(f"{name}*"):
             case.compare(there, strided(case, there, value))
@@ -242,7 +242,7 @@ def end_to_end(case: GoldenCase) -> None:
     for name, flow in (("flow0", to_first), ("flow1", to_last)):
         relative(case, name, flow.flip(1))
     for given, found in ((stored, False), ([to_first, to_last], True)):
-        pair = network.pair(*frames, *given)
+        pair = network.pair(frames[0], frames[1], *given)
         for name in case.names("t*_ssl_s3"):
             drawn = network.draw(pair, int(name[1:4]) / 1000)
             refined = torch.cat(refinement()(drawn.image, drawn.warp), 1)
@@ -261,8 +261,8 @@ def chamfer(case: GoldenCase) -> Mapping[str, Any]:
     for name, pictures in (("pred_lines", shown), ("target_lines", true)):
         case.compare(name, np.stack([line_map(luma(one))[None] for one in pictures]))
     metric = LineChamfer()
-    each = [metric.frame(*pair)["line-chamfer"] for pair in zip(shown, true, strict=True)]
-    return {"chamfer": np.array(each), "metric_each": np.array(each), "metric_all": np.mean(each)}
+    each = np.array([metric.frame(*pair)["line-chamfer"] for pair in zip(shown, true, strict=True)], np.float64)
+    return {"chamfer": each, "metric_each": each, "metric_all": each.mean()}
 
 
 RUNNERS: Mapping[str, Any] = {

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv2d, interpolate, relu, unfold
 
 from animegen_torch.correlation import AllPairs
+from animegen_torch.winograd import pays, three_rows
 
 CELL = 8
 """Pixels of the image, along each axis, for one vector that is worked on."""
@@ -113,11 +114,23 @@ class Rfr(nn.Module):
         return _resized(flow, size, "bilinear")
 
 
+class _Three(nn.Conv2d):
+    """3 × 3 convolution, in half the products where that pays."""
+
+    def __init__(self, before: int, after: int, stride: int = 1) -> None:
+        super().__init__(before, after, 3, stride, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if pays(x, self.weight, self.stride[0]):
+            return three_rows(x, self.weight, self.bias)
+        return super().forward(x)
+
+
 class _Residual(nn.Module):
     def __init__(self, before: int, after: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(before, after, 3, stride, 1)
-        self.conv2 = nn.Conv2d(after, after, 3, 1, 1)
+        self.conv1 = _Three(before, after, stride)
+        self.conv2 = _Three(after, after)
         self.downsample = nn.Sequential(nn.Conv2d(before, after, 1, stride)) if stride > 1 else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -146,10 +159,10 @@ class _Motion(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.convc1 = nn.Conv2d(LEVELS * (2 * RADIUS + 1) ** 2, 256, 1)
-        self.convc2 = nn.Conv2d(256, 192, 3, 1, 1)
+        self.convc2 = _Three(256, 192)
         self.convf1 = nn.Conv2d(2, 128, 7, 1, 3)
-        self.convf2 = nn.Conv2d(128, 64, 3, 1, 1)
-        self.conv = nn.Conv2d(256, 126, 3, 1, 1)
+        self.convf2 = _Three(128, 64)
+        self.conv = _Three(256, 126)
 
     def forward(self, correlations: Tensor, flow: Tensor) -> Tensor:
         seen = relu(self.convc2(relu(self.convc1(correlations))))
@@ -228,8 +241,8 @@ def _moving(weight: Tensor) -> Tensor:
 class _FlowHead(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(HIDDEN, 256, 3, 1, 1)
-        self.conv2 = nn.Conv2d(256, 2, 3, 1, 1)
+        self.conv1 = _Three(HIDDEN, 256)
+        self.conv2 = _Three(256, 2)
 
     def forward(self, hidden: Tensor) -> Tensor:
         result: Tensor = self.conv2(relu(self.conv1(hidden)))
@@ -242,7 +255,7 @@ class _Update(nn.Module):
         self.encoder = _Motion()
         self.gru = _Gru()
         self.flow_head = _FlowHead()
-        self.mask = nn.Sequential(nn.Conv2d(HIDDEN, 256, 3, 1, 1), nn.ReLU(), nn.Conv2d(256, 9 * CELL**2, 1))
+        self.mask = nn.Sequential(_Three(HIDDEN, 256), nn.ReLU(), nn.Conv2d(256, 9 * CELL**2, 1))
 
 
 class _Attention(nn.Module):
