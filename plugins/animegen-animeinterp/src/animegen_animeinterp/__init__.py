@@ -1,0 +1,1 @@
+"""AnimeInterp as a stage of AnimeGen."""

@@ -1,0 +1,55 @@
+"""What a region looks like: features of VGG19, averaged over it at four sizes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from animegen_torch.vgg19 import Vgg19
+
+if TYPE_CHECKING:
+    from animegen_animeinterp.regions import Regions
+
+LAYERS = 4
+CHANNELS = 64 + 128 + 256 + 512
+AT_ONCE = 32
+"""Channels that are summed at once, in float64: so that their order does not matter, on any device."""
+
+
+def region_features(network: Vgg19, picture: Tensor, regions: Regions) -> Tensor:
+    """Features of each region, of least value 0 and sum 1.
+
+    Args:
+        network: With `LAYERS` layers.
+        picture: (1, 3, H, W) RGB in [0, 1], the drawing that was segmented.
+
+    Returns:
+        (R, 960) float32. A region that has no pixel left at a layer's size has zeros there; one whose features are
+        all equal stays all zero.
+    """
+    labels = torch.from_numpy(regions.labels).to(picture.device, torch.long)
+    count = len(regions.areas)
+    layers = []
+    for features in network.each(picture):
+        layers.append(_means(features[0], labels, count))
+        del features  # before the next layer is made: these are the largest tensors here
+        labels = labels[1::2, 1::2]
+    pooled = torch.cat(layers, 1)
+    pooled = pooled - pooled.amin(1, keepdim=True)
+    total = pooled.sum(1, keepdim=True)
+    return (pooled / torch.where(total == 0, 1, total)).float()
+
+
+def _means(features: Tensor, labels: Tensor, count: int) -> Tensor:
+    """(R, C) float64: mean of (C, h, w) over each region."""
+    flat = labels.flatten()
+    areas = torch.bincount(flat, minlength=count).clamp(min=1)
+    parts = [
+        torch.zeros(len(part), count, dtype=torch.float64, device=part.device).index_add_(
+            1, flat, part.flatten(1).double()
+        )
+        for part in torch.split(features, AT_ONCE)
+    ]
+    return (torch.cat(parts) / areas).T
