@@ -16,6 +16,7 @@ import torch
 from animegen.errors import InputError, MissingError, ResourceError, StageError, UsageError
 from animegen_film import stage as stage_module
 from animegen_film.network import Film
+from animegen_film.plan import FEWEST
 from animegen_film.plugin import FilmOptions
 from animegen_film.stage import FilmStage
 
@@ -149,10 +150,10 @@ def test_what_is_kept_has_a_limit_and_loses_nothing(made: Made, monkeypatch: pyt
     times = [number / 32 for number in range(1, 32)]
     wanted = made()(FIRST, LAST, times)
     monkeypatch.setattr(stage_module, "DRAWN", 0)
-    monkeypatch.setattr(stage_module, "ENCODED", 0)
+    monkeypatch.setattr("animegen_film.plan.ENCODED", 0)
     stage = made()
     assert same(stage(FIRST, LAST, times), wanted)
-    assert len(stage._encoded) == 2 and len(stage._pairs[0].drawn) <= stage_module.FEWEST + 2
+    assert len(stage._encoded) == 2 and len(stage._pairs[0].drawn) <= FEWEST + 2
     assert 0 in stage._pairs[0].drawn and 1 in stage._pairs[0].drawn
 
 

@@ -16,6 +16,7 @@ from animegen.errors import InputError, StageError, UsageError
 from animegen_film.architecture import PUBLISHED
 from animegen_film.checkpoint import read_network, untrained_network
 from animegen_film.order import DEEPEST, Step, direct, halving, recursion
+from animegen_film.plan import FEWEST, most_encoded
 from animegen_film.weights import WEIGHTS
 from animegen_torch.devices import pick_device
 from animegen_torch.memory import is_out_of_memory, out_of_memory, release
@@ -37,10 +38,6 @@ PAIRS = 2
 """Pairs whose frames in between are kept: colours and alpha of a gap are drawn in turns."""
 DRAWN = 256 << 20
 """Bytes of frames in between that are kept of a pair, as far as these are no fewer than `FEWEST`."""
-FEWEST = 8
-ENCODED = 1 << 30
-"""Bytes of encoded frames that are kept, as far as these are no fewer than two and no more than `MOST`."""
-MOST = 6
 
 Key = Step | int
 
@@ -239,7 +236,7 @@ class FilmStage:
             if _same(known.picture, picture):
                 return known.frame
         if self._encoded:
-            most = min(MOST, max(2, ENCODED // self._encoded[-1].frame.nbytes))
+            most = most_encoded(self._encoded[-1].frame.nbytes)
             # Before the next one is made: of large pictures three at once are too many.
             self._encoded = self._encoded[-(most - 1) :]
         self._encoded.append(_Encoded(picture, self._load().encode(picture)))
