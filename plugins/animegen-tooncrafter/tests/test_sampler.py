@@ -187,7 +187,7 @@ def test_guidance_of_one_and_three_branches() -> None:
 def test_branches_in_one_call_or_each_in_its_own_are_the_same(names: tuple[str, ...], samples: int) -> None:
     unet = tiny()
     calls: list[int] = []
-    unet.register_forward_hook(lambda _, given, __: calls.append(given[0].shape[0]))
+    unet.register_forward_hook(lambda _, __, made: calls.append(made.shape[0]))
     x = torch.randn(samples, *SHAPE[1:], generator=torch.Generator().manual_seed(9))
     together = clip(unet, *names, samples=samples)(x, 601, names)
     apart = clip(unet, *names, samples=samples, together=False)(x, 601, names)

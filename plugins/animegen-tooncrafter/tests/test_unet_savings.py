@@ -96,6 +96,25 @@ def test_one_batched_product_makes_queries_keys_and_values() -> None:
 
 
 @torch.inference_mode()
+def test_branches_are_one_until_they_see_their_context() -> None:
+    """Two latents under three contexts, against six calls; the first layers see each latent once."""
+    unet = seeded(lambda: UNet(TINY))
+    assert isinstance(unet, UNet)
+    x, tokens = normal(2, 8, 3, 8, 8), normal(6, 77 + 3 * 16, 64, seed=1)
+    times, fps = torch.tensor([7, 900]), torch.tensor([10, 24])
+    seen: dict[nn.Module, int] = {}
+    expected = {"init_attn": 6, "input_blocks.1.0": 6, "input_blocks.1.1.proj_in": 6, "input_blocks.1.1.proj_out": 18}
+    for name in expected:
+        unet.get_submodule(name).register_forward_hook(lambda module, given, _: seen.update({module: len(given[0])}))
+    together = unet(x, times, tokens, fps)
+    assert {name: seen[unet.get_submodule(name)] for name in expected} == expected
+    apart = [unet(x[i % 2, None], times[i % 2, None], tokens[i, None], fps[i % 2, None]) for i in range(6)]
+    torch.testing.assert_close(together, torch.cat(apart), atol=1e-5, rtol=1e-5)
+    with pytest.raises(ValueError, match="the context is for 5"):
+        unet(x, times, tokens[:5], fps)
+
+
+@torch.inference_mode()
 def test_packing_keeps_names_values_and_memory() -> None:
     unet = seeded(lambda: UNet(TINY))
     assert isinstance(unet, UNet)

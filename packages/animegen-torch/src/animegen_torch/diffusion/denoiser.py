@@ -82,14 +82,21 @@ class Denoiser:
         return {name: self._run(x, timestep, place, 1) for name, place in zip(branches, places, strict=True)}
 
     def predict(self, latents: Tensor, times: Tensor, start: int, stop: int) -> Tensor:
-        """One call of the network for samples `start` to `stop` of the context; overridden where it takes more."""
+        """One call of the network for samples `start` to `stop` of the context; overridden where it takes more.
+
+        Args:
+            latents, times: Of one branch, (B, C, T, h, w) and (B,); the same for all.
+            start, stop: Those of one or several branches.
+        """
+        branches = (stop - start) // len(latents)
+        latents, times = latents.repeat(branches, 1, 1, 1, 1), times.repeat(branches)
         prediction: Tensor = self.network(latents, times, self.context.of(start, stop))
         return prediction
 
     def _run(self, x: Tensor, timestep: int, first: int, count: int) -> Tensor:
         start, stop = first * self.samples, (first + count) * self.samples
-        latents = torch.cat((x, self.beside.to(x)), 1).repeat(count, 1, 1, 1, 1)
-        times = torch.full((stop - start,), timestep, device=x.device)
+        latents = torch.cat((x, self.beside.to(x)), 1)
+        times = torch.full((self.samples,), timestep, device=x.device)
 
         def call() -> Tensor:
             return self.predict(latents, times, start, stop)

@@ -44,11 +44,12 @@ class Denoiser(denoiser.Denoiser):
         del self._tokens
 
     def predict(self, latents: Tensor, times: Tensor, start: int, stop: int) -> Tensor:
-        """With frames per second, and sketches where there are any."""
+        """With frames per second, and sketches where there are any; the U-Net takes latents of all branches once."""
         fs = None if self.fs is None else torch.full_like(times, self.fs)
         control = None
         if self.sketch is not None:
-            noisy = latents[:, : self.sketch.encoder.channels]
-            control = self.sketch.control(noisy, times, self.sketch_context.of(start, stop))
+            branches = (stop - start) // len(latents)
+            noisy = latents[:, : self.sketch.encoder.channels].repeat(branches, 1, 1, 1, 1)
+            control = self.sketch.control(noisy, times.repeat(branches), self.sketch_context.of(start, stop))
         prediction: Tensor = self.network(latents, times, self.context.of(start, stop), fs, control=control)
         return prediction

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from animegen_torch.diffusion.tables import Table, tables_of
 
+
 @dataclass(frozen=True)
 class ScheduleConfiguration:
     """What the tables are computed from; the defaults are those of the published 512 model."""

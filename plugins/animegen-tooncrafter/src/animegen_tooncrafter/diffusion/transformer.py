@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from animegen_torch.diffusion.attention import CrossAttention, Keys, SelfAttention
@@ -20,6 +21,11 @@ from animegen_torch.diffusion.layers import (
 EPS = 1e-6
 
 
+def for_each_branch(x: Tensor, frames: int) -> Tensor:
+    """What is the same for every branch of guidance, (F, ...), once for each of them, (frames, ...)."""
+    return x if len(x) == frames else torch.cat([x] * (frames // len(x)))
+
+
 class SpatialBlock(nn.Module):
     """Attention within a frame, attention to the context, feed-forward; each after a norm and with a residual."""
 
@@ -32,8 +38,9 @@ class SpatialBlock(nn.Module):
         self.norm2 = nn.LayerNorm(width)
         self.norm3 = nn.LayerNorm(width)
 
-    def forward(self, tokens: Tensor, keys: Keys) -> Tensor:
+    def forward(self, tokens: Tensor, keys: Keys, frames: int) -> Tensor:
         tokens = self.attn1.over_space(self.norm1(tokens)).add_(tokens)
+        tokens = for_each_branch(tokens, frames)
         tokens = self.attn2(self.norm2(tokens), keys).add_(tokens)
         result: Tensor = self.ff(self.norm3(tokens))
         return result.add_(tokens)
@@ -78,12 +85,21 @@ class SpatialTransformer(nn.Module):
         )
         self.proj_out = nn.Linear(channels, channels)
 
-    def forward(self, x: Tensor, keys: Sequence[Keys]) -> Tensor:
+    def forward(self, x: Tensor, keys: Sequence[Keys], frames: int | None = None) -> Tensor:
+        """(F, C, H, W) -> (F', C, H, W).
+
+        Args:
+            x: Frames, the same for every branch of guidance where there are fewer than `frames`.
+            keys: Of each block, for F' frames.
+            frames: F', if it is more than F.
+        """
         height, width = x.shape[2:]
         tokens = self.proj_in(to_tokens(self.norm(x)))
         for block, its_keys in zip(self.transformer_blocks, keys, strict=True):
-            tokens = block(tokens, its_keys)
-        return to_image(self.proj_out(tokens).add_(to_tokens(x)), height, width)
+            tokens = block(tokens, its_keys, frames or len(x))
+        tokens = self.proj_out(tokens)
+        tokens.unflatten(0, (-1, len(x))).add_(to_tokens(x))
+        return to_image(tokens, height, width)
 
     def keys(self, text: Tensor, image: Tensor | None) -> tuple[Keys, ...]:
         """Keys and values of the context for each block; see `CrossAttention.keys`."""

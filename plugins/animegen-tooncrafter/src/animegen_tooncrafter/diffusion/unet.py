@@ -17,11 +17,11 @@ from animegen_tooncrafter.diffusion.architecture import BlockPlan, UNetConfigura
 from animegen_tooncrafter.diffusion.control import Control
 from animegen_tooncrafter.diffusion.resblock import ResBlock
 from animegen_tooncrafter.diffusion.tokens import split_context
-from animegen_tooncrafter.diffusion.transformer import SpatialTransformer, TemporalTransformer
+from animegen_tooncrafter.diffusion.transformer import SpatialTransformer, TemporalTransformer, for_each_branch
 from animegen_torch.diffusion.attention import Keys
-from animegen_torch.diffusion.inference import lay_out
 from animegen_torch.diffusion.context import Context
 from animegen_torch.diffusion.embedding import sinusoids
+from animegen_torch.diffusion.inference import lay_out
 from animegen_torch.diffusion.layers import Downsample, GroupNorm, SiLU, Upsample, dtype_of
 
 INIT_HEADS = 8
@@ -32,7 +32,7 @@ class Pass:
     """What all layers of one call share.
 
     Attributes:
-        embedding: Of time and fps, (B, E) float32.
+        embedding: Of time and fps, (B, E) float32, for every sample of the context.
         frames: T.
         keys: Of the transformer in the block that runs.
         temporal: Whether layers over time are run.
@@ -45,14 +45,18 @@ class Pass:
 
 
 class Block(nn.ModuleList):
-    """Layers behind one another, each called with what its kind needs: (B·T, C, H, W) -> (B·T, C', H', W')."""
+    """Layers behind one another, each called with what its kind needs: (B·T, C, H, W) -> (B·T, C', H', W').
+
+    Until the first attention to the context, frames are the same for every branch of guidance, and there once.
+    """
 
     def forward(self, x: Tensor, call: Pass) -> Tensor:
         for layer in self:
             if isinstance(layer, ResBlock):
-                x = layer(x, call.embedding, call.frames, temporal=call.temporal)
+                embedding = call.embedding[: len(x) // call.frames]
+                x = layer(x, embedding, call.frames, temporal=call.temporal)
             elif isinstance(layer, SpatialTransformer):
-                x = layer(x, call.keys)
+                x = layer(x, call.keys, len(call.embedding) * call.frames)
             elif isinstance(layer, TemporalTransformer):
                 x = layer(x, call.frames) if call.temporal else x
             else:
@@ -100,12 +104,14 @@ class UNet(nn.Module):
             x: Noisy latents and, behind them on the channel axis, the latents of the keyframes (zeros in between):
                 (B, 8, T, H, W) of any floating type.
             timesteps: (B,), 0 to 999.
-            context: From `prepare` (once per clip), or the tokens themselves, (B, 77 + L, W).
+            context: From `prepare` (once per clip), or the tokens themselves, (B, 77 + L, W). Of k · B samples, it is
+                k contexts for each latent, one behind the other: the branches of guidance. What comes before the first
+                attention to the context is the same for them and computed once.
             fs: Frames per second of each sample, (B,); 5 to 30, less is more motion.
             control: Residuals of a sketch encoder.
 
         Returns:
-            (B, 4, T, H, W) float32.
+            (k · B, 4, T, H, W) float32.
 
         Raises:
             ValueError: The sides of the latent do not divide, or the context is for other samples or frames.
@@ -114,11 +120,12 @@ class UNet(nn.Module):
         self._check(height, width)
         if isinstance(context, Tensor):
             context = self.prepare(context, frames)
-        if (context.samples, context.frames) != (samples, frames):
+        if context.samples % samples or context.frames != frames:
             raise ValueError(
                 f"the context is for {context.samples} × {context.frames} frames, the latents are {samples} × {frames}"
             )
-        call = Pass(self._embed(timesteps, fs), frames, temporal=self.temporal)
+        embedding = self._embed(timesteps, fs).repeat(context.samples // samples, 1)
+        call = Pass(embedding, frames, temporal=self.temporal)
         h = x.transpose(1, 2).flatten(0, 1).to(self.dtype, memory_format=torch.channels_last)
         skips = []
         for index, block in enumerate(self.input_blocks):
@@ -130,14 +137,14 @@ class UNet(nn.Module):
         if control is not None:
             h = control.add_middle(h, frames)
         for index, block in enumerate(self.output_blocks):
-            skip = skips.pop()
+            skip = for_each_branch(skips.pop(), len(h))
             if control is not None:
                 skip = control.add_skip(len(skips), skip, frames)
             h = torch.cat((h, skip), 1)
             del skip
             h = self._run(block, h, call, context, f"output_blocks.{index}")
         v: Tensor = self.out(h)
-        return v.view(samples, frames, *v.shape[1:]).transpose(1, 2).float().contiguous()
+        return v.unflatten(0, (-1, frames)).transpose(1, 2).float().contiguous()
 
     def prepare(self, tokens: Tensor, frames: int) -> Context:
         """Keys and values of every transformer for the tokens (B, 77 + L, W) of a clip of `frames` frames."""
