@@ -16,6 +16,8 @@ from torch import Tensor
 from animegen.builtin.lines import line_map, luma
 from animegen.builtin.metrics import LineChamfer
 from animegen_eisai.colours import lab
+from animegen_eisai.data.duplicates import FIELDS, ChangeDetector
+from animegen_eisai.data.linearity import is_credits, judge
 from animegen_eisai.half_warp import HalfWarp, Side, half_warp, mean_base, opened, similarity
 from animegen_eisai.layers import fuse
 from animegen_eisai.lines import difference_of_gaussians, distances, distances_by_torch, nedt
@@ -265,15 +267,53 @@ def chamfer(case: GoldenCase) -> Mapping[str, Any]:
     return {"chamfer": each, "metric_each": each, "metric_all": each.mean()}
 
 
+def duplicates(case: GoldenCase) -> Mapping[str, Any]:
+    detector = ChangeDetector()
+    changes = [detector(frame) for frame in case.arrays["frames_u8"]]
+    assert changes[0] is None
+    found = [(number, change) for number, change in enumerate(changes) if change is not None]
+    return {
+        "rows": np.array([[number, *(getattr(change, name) for name in FIELDS)] for number, change in found]),
+        "duplicates": np.array([number for number, change in found if change.is_duplicate]),
+    }
+
+
+def rrld(case: GoldenCase) -> Mapping[str, Any]:
+    flows = zip(case.arrays["fa"], case.arrays["fb"], strict=True)
+    found = [judge(*(torch.from_numpy(flow).flip(0) for flow in pair)) for pair in flows]
+    zero = np.isnan(case.arrays["rrld"])  # two equal flows somewhere, which the original takes for no number
+    assert zero.sum() == 1
+    taken = np.array([one.verdict == "taken" for one in found])
+    values = np.where(zero, np.nan, [one.linearity for one in found])
+    if case.names("rrld_txt"):  # the list of those that were taken
+        lines = str(case.arrays["rrld_txt"]).splitlines()[1:]
+        numbers = [[float(part) for part in line.split(",")[1:]] for line in lines]
+        ours = [
+            [one.linearity, one.coverage]
+            for one, left_out in zip(found, zero, strict=True)
+            if one.verdict == "taken" and not left_out
+        ]
+        case.compare("rrld_txt", np.array(ours), np.array(numbers))
+    black = np.zeros((3, 36, 64), np.uint8)
+    return {
+        "rrld": values,
+        "coverage": np.array([one.coverage for one in found]),
+        "qualifies": taken & ~zero,
+        "black_middle_frame_qualifies": np.array(not is_credits(torch.from_numpy(black))),
+    }
+
+
 RUNNERS: Mapping[str, Any] = {
     "chamfer": chamfer,
     "corr": corr,
     "dtm": dtm,
+    "duplicates": duplicates,
     "edt": edt,
     "end_to_end": end_to_end,
     "halfwarp": halfwarp,
     "nedt": lines,
     "rfr": rfr,
+    "rrld": rrld,
     "softsplat": softsplat,
     "ssl_dtm": ssl_dtm,
     "zmetric": zmetric,

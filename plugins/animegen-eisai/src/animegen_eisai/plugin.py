@@ -1,12 +1,14 @@
-"""What this plugin offers: the interpolator ``eisai``, the dataset ``rrld``. Light: no torch, no numpy."""
+"""What this plugin offers: the interpolator and trainer ``eisai``, the dataset ``rrld``. Light: no torch, no numpy."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from animegen import DatasetSpec, InterpolatorSpec, Needs, hookimpl, option
+from animegen import DatasetSpec, InterpolatorSpec, Needs, TrainerSpec, hookimpl, option
 from animegen_eisai.data import options as data
+from animegen_eisai.training import options as training
 from animegen_eisai.weights import DTM, RFR, SSL, WEIGHTS
+from animegen_torch.training.options import CHANGEABLE
 
 SIZES = ("fitted", "own", "published")
 
@@ -76,5 +78,23 @@ def animegen_datasets() -> list[DatasetSpec]:
             needs=Needs(libraries=("torch",)),
             material="videos, folders of videos, or folders of frames",
             changeable=data.CHANGEABLE,
+        )
+    ]
+
+
+@hookimpl
+def animegen_trainers() -> list[TrainerSpec]:
+    return [
+        TrainerSpec(
+            name="eisai",
+            target="animegen_eisai.training.trainer:EisaiTrainer",
+            summary="Trains EISAI on triplets of frames, such as animegen data rrld finds (needs torch and weights).",
+            options=training.EisaiTrainingOptions,
+            weights=training.ALL_WEIGHTS,
+            chosen=training.chosen_weights,
+            needs=Needs(libraries=("torch", "accelerate", "safetensors")),
+            material="a folder of triplets: of animegen data rrld, or in ATD-12K's layout",
+            changeable=CHANGEABLE,
+            launch="animegen_torch.training.machine:launch",
         )
     ]
