@@ -98,10 +98,6 @@ def test_only_the_layers_that_are_asked_for_are_read(backbone: Path) -> None:
     picture = torch.rand(1, 3, 24, 32, generator=torch.Generator().manual_seed(0))
     whole = read_vgg19(backbone, torch.device("cpu"))
     with torch.inference_mode():
-        assert [tuple(layer.shape[1:]) for layer in network(picture)] == [
-            (64, 24, 32),
-            (128, 12, 16),
-            (256, 6, 8),
-            (512, 3, 4),
-        ]
+        layers = network(picture)
+        assert [tuple(layer.shape[1:]) for layer in layers] == [(64, 24, 32), (128, 12, 16), (256, 6, 8), (512, 3, 4)]
         assert all(torch.equal(a, b) for a, b in zip(layers, whole(picture), strict=False))

@@ -128,7 +128,7 @@ def test_as_published_it_is_drawn_at_one_size(made: Make, monkeypatch: pytest.Mo
 
 
 def test_pictures_are_segmented_at_as_many_pixels_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()
+    monkeypatch.setattr("animegen_animeinterp.matching.matcher.PUBLISHED_SIZE", (960, 540))
     assert working_size((540, 960)) == working_size((1080, 1920)) == working_size((270, 480)) == (540, 960)
     assert working_size((960, 540)) == (960, 540)
     assert working_size((960, 540), published=True) == (540, 960)
@@ -136,6 +136,7 @@ def test_pictures_are_segmented_at_as_many_pixels_as_published(monkeypatch: pyte
     assert working_size((1, 100_000))[0] == 16
 
 
+@pytest.mark.slow  # on a processor that has no units for it
 def test_half_precision_is_near_and_only_on_demand(made: Make) -> None:
     exact = made(**QUICK)(FIRST, LAST, (0.5,)).astype(int)
     assert np.array_equal(made(dtype="auto", **QUICK)(FIRST, LAST, (0.5,)), exact)
@@ -158,11 +159,10 @@ def test_out_of_memory_is_told(made: Make, monkeypatch: pytest.MonkeyPatch) -> N
         raise RuntimeError("DefaultCPUAllocator: not enough memory")
 
     stage = made(**QUICK)
-    monkeypatch.setattr(AnimeInterp, "draw", full)
-    with pytest.raises(ResourceError) as caught:
+    with monkeypatch.context() as patch, pytest.raises(ResourceError) as caught:
+        patch.setattr(AnimeInterp, "draw", full)
         stage(FIRST, LAST, (0.5,))
     assert "animeinterp" in caught.value.message
-    monkeypatch.undo()
     assert stage(FIRST, LAST, (0.5,)).shape == (1, 64, 96, 3)
 
 

@@ -73,12 +73,18 @@ class Matcher:
 
     def drawing(self, image: Image) -> Drawing:
         """What is known of a picture, (H, W, 3) uint8 RGB, by itself."""
+        return self.described(*self.segmented(image))
+
+    def segmented(self, image: Image) -> tuple[Image, Regions]:
+        """A picture at the working size, and its regions."""
         height, width = working_size(image.shape[:2], published=self._published)
-        small: Image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR).astype(np.uint8, copy=False)
-        regions = Regions.of(segment(small, self._style))
+        small: Image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        return small, Regions.of(segment(small, self._style))
+
+    def described(self, image: Image, regions: Regions) -> Drawing:
+        """A picture that was segmented, with what each of its regions looks like."""
         with torch.inference_mode(), tf32(False):
-            features = region_features(self._network, to_tensor(small, self._device), regions)
-        return Drawing(small, regions, features)
+            return Drawing(image, regions, region_features(self._network, to_tensor(image, self._device), regions))
 
     def guides(self, first: Drawing, last: Drawing) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """First guesses from the first drawing to the last and back, (2, h, w) each, (dx, dy) at the working size."""
