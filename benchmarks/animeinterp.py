@@ -90,7 +90,7 @@ class Networks:
         self.animeinterp, self.vgg = AnimeInterp().eval(), Vgg19().eval()
         seeded_weights.fill(self.animeinterp, prefix="module.")
         seeded_weights.fill(self.vgg)
-        self.some_vgg = Vgg19(4).eval()
+        self.some_vgg = Vgg19(4, quick=True).eval().to(memory_format=torch.channels_last)
         self.some_vgg.load_state_dict(self.vgg.state_dict(), strict=False)
 
 

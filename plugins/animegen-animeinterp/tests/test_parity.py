@@ -133,7 +133,7 @@ def matching(case: GoldenCase) -> None:
         for name, image in images.items():
             case.compare(f"{style}_line{name}", line_image(image, STYLES[style]))
             case.compare(f"{style}_label{name}", segment(image, style))
-    backbone = Vgg19(LAYERS).eval()
+    backbone = Vgg19(LAYERS, quick=True).eval().to(memory_format=torch.channels_last)
     seeded_weights.fill(backbone)
     regions = {name: Regions.of(segment(image, case.configuration["style"])) for name, image in images.items()}
     features = {name: region_features(backbone, planes(images[name]), regions[name]) for name in images}

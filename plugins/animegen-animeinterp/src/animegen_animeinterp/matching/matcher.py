@@ -21,7 +21,6 @@ from animegen_torch.precision import tf32
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from torch import Tensor
 
     from animegen.media import Image
     from animegen_torch.vgg19 import Vgg19
@@ -41,7 +40,7 @@ class Drawing:
 
     image: Image
     regions: Regions
-    features: Tensor
+    features: NDArray[np.float32]
 
 
 def working_size(size: tuple[int, int], *, published: bool = False) -> tuple[int, int]:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,8 +15,6 @@ if TYPE_CHECKING:
 AREA_RATIO = 3
 FAR = 0.14
 """Of the picture's diagonal."""
-PIECE = 64
-"""Regions that are compared with all others at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +30,9 @@ class Matching:
     rank: NDArray[np.int64]
 
 
-def similarity(first: Tensor, second: Tensor, one: Regions, other: Regions) -> Tensor:
+def similarity(
+    first: NDArray[np.float32], second: NDArray[np.float32], one: Regions, other: Regions
+) -> NDArray[np.float32]:
     """How alike each region of one drawing is to each of the other: 1 at most.
 
     Intersection of the features, less a penalty where sizes or places differ much.
@@ -43,38 +41,35 @@ def similarity(first: Tensor, second: Tensor, one: Regions, other: Regions) -> T
         first, second: (R, 960) and (S, 960) from `features.region_features`.
 
     Returns:
-        (R, S) float32 on the device of the features.
+        (R, S).
     """
-    alike = torch.cat([_intersections(piece, second) for piece in torch.split(first, PIECE)])
-    areas, places = (
-        [torch.from_numpy(np.stack(found)).to(alike.device) for found in both]
-        for both in (([one.areas], [other.areas]), ([one.x, one.y], [other.x, other.y]))
-    )
-    larger = torch.maximum(areas[0].T, areas[1]) / torch.minimum(areas[0].T, areas[1])
-    away = torch.hypot(*(a[:, None] - b for a, b in zip(*places, strict=True))) / one.diagonal
-    penalty = torch.where(larger > AREA_RATIO, larger / 20, 0) + torch.where(away > FAR, away / 5, 0)
-    return (alike - penalty).float()
+    alike = np.empty((len(first), len(second)), np.float32)
+    lesser = np.empty_like(second)  # one row against all: as much as stays near the processor
+    for row, features in enumerate(first):
+        np.minimum(features, second, out=lesser)
+        lesser.sum(1, out=alike[row])
+    larger = np.maximum(one.areas[:, None], other.areas) / np.minimum(one.areas[:, None], other.areas)
+    away = np.hypot(one.x[:, None] - other.x, one.y[:, None] - other.y) / one.diagonal
+    alike -= np.where(larger > AREA_RATIO, larger / 20, 0).astype(np.float32)
+    alike -= np.where(away > FAR, away / 5, 0).astype(np.float32)
+    return alike
 
 
-def match(alike: Tensor) -> tuple[Matching, Matching]:
+def match(alike: NDArray[np.float32]) -> tuple[Matching, Matching]:
     """Partners from the rows of a matrix of similarity to its columns, and back."""
-    # What ranks equal keeps its order, in rows and columns alike, so that a result is the same everywhere.
-    ranks = _ranks(alike, 1) + _ranks(alike, 0)
+    ranks = _ranks(alike) + _ranks(alike.T).T
     return _best(ranks), _best(ranks.T)
 
 
-def _best(ranks: Tensor) -> Matching:
+def _ranks(alike: NDArray[np.float32]) -> NDArray[np.int64]:
+    """How many entries of its row are before each one, the greatest being first; equal ones keep their order."""
+    order = np.argsort(-alike, axis=1, kind="stable")
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(alike.shape[1])[None], 1)
+    return ranks
+
+
+def _best(ranks: NDArray[np.int64]) -> Matching:
     """The partner of each row: the first of the lowest sums."""
-    found = ranks.cpu().numpy()
-    partner = found.argmin(1)
-    return Matching(partner, found[np.arange(len(found)), partner])
-
-
-def _intersections(piece: Tensor, second: Tensor) -> Tensor:
-    """(r, S): sums of the lesser of both features. Of features of sum 1, that is 1 - half their distance."""
-    return torch.minimum(piece[:, None], second[None]).sum(2)
-
-
-def _ranks(alike: Tensor, axis: int) -> Tensor:
-    """How many entries are before each one along an axis, the greatest being first."""
-    return alike.argsort(dim=axis, descending=True, stable=True).argsort(dim=axis)
+    partner = ranks.argmin(1)
+    return Matching(partner, ranks[np.arange(len(ranks)), partner])
