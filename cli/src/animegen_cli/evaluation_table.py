@@ -25,6 +25,10 @@ def say_evaluation(console: Console, evaluation: Evaluation) -> None:
     for part in dict.fromkeys((one.title, one.clip, one.gap) for one in shown):
         figures = [one for one in shown if (one.title, one.clip, one.gap) == part]
         _block(console, _title(*part), figures)
+    if "published" in evaluation.facts:
+        from animegen_cli.dataset_tables import say_dataset
+
+        say_dataset(console, evaluation)
     native = [one for one in summary.figures if one.variant == "native" and not (one.stratum or one.title or one.clip)]
     for gap in dict.fromkeys(one.gap for one in native):
         figures = [one for one in native if one.gap == gap]

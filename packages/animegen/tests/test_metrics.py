@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from animegen.builtin.lines import line_distance, line_map, luma
-from animegen.builtin.metrics import LineChamfer, Psnr, Ssim
+from animegen.builtin.metrics import InterpolationError, LineChamfer, Psnr, Ssim
 from animegen.errors import UsageError
 from animegen.measuring import Missing, Sample
 
-METRICS = [Psnr, Ssim, LineChamfer]
+METRICS = [Psnr, InterpolationError, Ssim, LineChamfer]
 
 
 def noise(seed, shape=(2, 40, 50, 3)):
@@ -50,6 +50,15 @@ def test_psnr_averages_decibels_not_errors():
     other[0] += 1
     other[1] += 100
     assert value(Psnr, black, other) == pytest.approx((48.1308036 + 8.1308036) / 2)
+
+
+def test_interpolation_error_is_a_distance_of_colours_not_of_channels():
+    black = np.zeros((1, 4, 4, 3), np.uint8)
+    other = black.copy()
+    other[..., 0], other[..., 1] = 3, 4
+    other[0, :2] = 0
+    assert value(InterpolationError, black, other) == pytest.approx(2.5)  # half of the pixels are 5 levels away
+    assert value(InterpolationError, black, black + 255) == pytest.approx(255 * 3**0.5)
 
 
 def test_ssim_agrees_with_scikit_image():

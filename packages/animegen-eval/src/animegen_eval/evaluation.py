@@ -19,7 +19,7 @@ from animegen.pipeline.progress import Reporter
 from animegen.settings.layers import ConfigLayer
 from animegen.stages import MetricSpec
 from animegen.weights.store import WeightStore
-from animegen_eval import clip_set, held_out, two_panel
+from animegen_eval import clip_set, held_out, published, two_panel
 from animegen_eval.cache import ScoreCache
 from animegen_eval.drawing import Drawing
 from animegen_eval.facts import facts_of
@@ -27,6 +27,7 @@ from animegen_eval.items import NATIVE, Item
 from animegen_eval.metrics import ChosenMetric, choose_metrics
 from animegen_eval.profiles import Profile, adjusted, find_profile
 from animegen_eval.rows import Row, clip_rows, frame_rows
+from animegen_eval.samples.atd12k import find_triplets, members
 from animegen_eval.samples.pictures import Memory
 from animegen_eval.samples.sources import Source, find_sources
 from animegen_eval.samples.truth import match
@@ -178,7 +179,9 @@ class Evaluator:
                 frames += frame_rows(score)
             clips = clip_rows(scores)
         facts = self._facts(missing, clips)
-        evaluation = Evaluation(tuple(frames), tuple(clips), summarise(clips, self.profile, by=self.request.by), facts)
+        subsets = members(self.sources) if self.profile.dataset else {}
+        summary = summarise(clips, self.profile, by=self.request.by, subsets=subsets)
+        evaluation = Evaluation(tuple(frames), tuple(clips), summary, facts)
         if self.out is not None:
             write(evaluation, self.out)
         return evaluation
@@ -225,7 +228,10 @@ class Evaluator:
 
     def _items(self, layers: Sequence[ConfigLayer]) -> list[Item]:
         request = self.request
-        self.sources = find_sources(request.paths, self._memory, fps=request.fps, note=self._note)
+        if self.profile.dataset:
+            self.sources = find_triplets(request.paths, self._memory, note=self._note)
+        else:
+            self.sources = find_sources(request.paths, self._memory, fps=request.fps, note=self._note)
         for source in self.sources:
             for text in source.notes:
                 self._note(f"{source.name} of {source.config}: {text}")
@@ -293,7 +299,11 @@ class Evaluator:
             argv=self.request.argv,
             by=self.request.by,
         )
-        return {**found, "interpolators": [{"name": one.name, **one.identity()} for one in self.drawings]}
+        found["interpolators"] = [{"name": one.name, **one.identity()} for one in self.drawings]
+        if self.profile.dataset:
+            found["subsets"] = {name: len(clips) for name, clips in members(self.sources).items()}
+            found["published"] = published.facts(self.sources)
+        return found
 
 
 def _forced(registry: Registry) -> ConfigLayer:

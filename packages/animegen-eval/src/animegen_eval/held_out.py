@@ -7,7 +7,7 @@ ends are one held drawing are left out: there, whoever copies wins.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from animegen.errors import InputError
 from animegen_eval import controls
@@ -15,8 +15,12 @@ from animegen_eval.drawing import Drawing
 from animegen_eval.items import NATIVE, Item, Shown, Variant, even_times, middle, middles
 from animegen_eval.motion import is_held, stratum
 from animegen_eval.profiles import Profile
+from animegen_eval.samples.atd12k import Cropped
 from animegen_eval.samples.pictures import Memory, Picked, Pictures
 from animegen_eval.samples.sources import Source
+
+REGION = "region"
+"""Variant of what is measured in the marked region of a clip."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +82,8 @@ def cut(profile: Profile, sources: Sequence[Source], gaps: Sequence[int], note: 
                 if not profile.keep_held and is_held(first, last):
                     held += 1
                     continue
-                found.append(Part(source, gap, start, stratum(first, last)))
+                # A dataset with subsets of its own has no use for ours.
+                found.append(Part(source, gap, start, "" if profile.dataset else stratum(first, last)))
             if held:
                 of = min(profile.parts, len(starts))
                 note(f"{source.name}, gap {gap}: {held} of {of} parts are held drawings, left out")
@@ -118,12 +123,24 @@ def items(profile: Profile, parts: Sequence[Part], drawings: Sequence[Drawing], 
             if drawing.spec.frames in (None, count):
                 drawn = drawing.between(part.ends, count)
                 yield _item(part, drawn, drawing.name, whole)
+                yield from _in_region(profile, part, drawn, drawing.name)
         for name, made in controls.from_panels(part.ends, count, memory).items():
             yield _item(part, made, name, whole, control=True)
+            yield from _in_region(profile, part, made, name, control=True)
         yield _item(part, part.true, controls.REAL, whole, control=True, reference=False)
         again = controls.repeated(part.true, profile.repeat)
         yield _item(part, again, controls.REPEAT, NATIVE, control=True, reference=False)
         yield _item(part, part.true, controls.REAL, NATIVE, control=True, reference=False)
+
+
+def _in_region(profile: Profile, part: Part, frames: Pictures, config: str, *, control: bool = False) -> Iterator[Item]:
+    """The same in the marked region alone, where there is one."""
+    region = part.source.region
+    if region is None or not profile.in_region:
+        return
+    variant = Variant(REGION, "frame", middle(part.gap + 1), of=profile.in_region, in_region=True)
+    item = _item(part, Cropped(frames, region), config, (variant,), control=control)
+    yield replace(item, shown=replace(item.shown, reference=Cropped(part.true, region), panels=None))
 
 
 def _item(

@@ -82,6 +82,8 @@ class Variant:
         counted: Indices of the frames that count; None for all values.
         tolerant: Each true frame is held against the best of the drawn ones within a step of it, in order.
         frame_rate: It is measured at the clip's own frame rate, and so says nothing by itself.
+        of: Names of the only quantities that it is made of; none for all.
+        in_region: It is measured in a part of the picture, and its frames are in no table of frames.
     """
 
     name: str
@@ -89,9 +91,13 @@ class Variant:
     counted: tuple[int, ...] | None = None
     tolerant: bool = False
     frame_rate: bool = False
+    of: tuple[str, ...] = ()
+    in_region: bool = False
 
     def takes(self, quantity: Quantity) -> bool:
         """Whether it is made of a quantity. At another frame rate, only of what could be taken for a merit."""
+        if self.of and quantity.name not in self.of:
+            return False
         if quantity.scope != self.scope or (self.frame_rate and quantity.better == "none"):
             return False
         return not self.tolerant or "reference" in quantity.reads

@@ -157,6 +157,16 @@ def _meant(registry: Registry, stages: Sequence[Stage], name: str) -> list[tuple
     return [(stage, {quantity.name for quantity in stage.spec.quantities})]
 
 
+class _Unhurried(Reporter):
+    """Hands on what a metric warns of, not its steps within one clip: progress is told in scores."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self._reporter = reporter
+
+    def warned(self, message: str) -> None:
+        self._reporter.warned(message)
+
+
 @contextmanager
 def opened(metric: ChosenMetric, weights: WeightStore, reporter: Reporter) -> Iterator[tuple[Any, StageContext]]:
     """The metric itself, as long as the block runs, and what it is lent.
@@ -166,7 +176,7 @@ def opened(metric: ChosenMetric, weights: WeightStore, reporter: Reporter) -> It
         StageError: It cannot be made.
     """
     devices = tuple(part.strip() for part in metric.device.split(",") if part.strip()) or ("auto",)
-    context = StageContext(metric.stage, devices, metric.dtype, weights, reporter)
+    context = StageContext(metric.stage, devices, metric.dtype, weights, _Unhurried(reporter))
     target = import_target(metric.stage)
     try:
         stage = target(metric.options.values, context)

@@ -62,6 +62,8 @@ class Profile:
         needs_real: The inputs are real clips, and systems draw here.
         frames: How many a clip must have; None for any number.
         keep_held: Score parts whose ends are one held drawing, too.
+        dataset: Whose layout, subsets and published scores are known: ``atd12k``; empty for clips of any kind.
+        in_region: Quantities that are also measured in the marked region of a clip alone.
     """
 
     name: str
@@ -77,6 +79,8 @@ class Profile:
     needs_real: bool = False
     frames: int | None = None
     keep_held: bool = False
+    dataset: str = ""
+    in_region: tuple[str, ...] = ()
 
     def as_record(self) -> dict[str, Any]:
         """Everything of it, for JSON; with its hash."""
@@ -106,14 +110,16 @@ PROFILES = (
     ),
     Profile(
         "atd12k",
-        "Triplets as ATD-12K's tables have them, with their conventions by name.",
+        "Triplets as ATD-12K's tables have them, with their conventions by name, by subset, beside published scores.",
         headline="middle",
-        quantities=("psnr", "ssim-atd12k", "line-chamfer", "lpips-alex-unit-range"),
+        quantities=("psnr", "ssim-atd12k", "interpolation-error", "line-chamfer", "lpips-alex-unit-range"),
         gaps=(2,),
         tolerant=False,
         needs_real=True,
         frames=3,
         keep_held=True,
+        dataset="atd12k",
+        in_region=("psnr", "ssim-atd12k"),
     ),
     Profile(
         "clip-set",

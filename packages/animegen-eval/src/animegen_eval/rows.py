@@ -78,7 +78,9 @@ def frame_rows(score: Score) -> Iterator[Row]:
     """A row for every frame and step of a score; not of what is measured at another frame rate."""
     item = score.item
     for variant in item.variants:
-        if variant.frame_rate or variant.tolerant or variant.scope == "clip" or _is_narrower(variant, item):
+        if variant.frame_rate or variant.in_region or variant.tolerant or variant.scope == "clip":
+            continue
+        if _is_narrower(variant, item):
             continue
         for quantity in _of(score, variant):
             values = score.measured[quantity.name]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -114,7 +114,14 @@ class Summary:
     gates: tuple[GateResult, ...] = field(default=())
 
 
-def summarise(rows: Sequence[Row], profile: Profile, *, by: str = "config", strata: bool = True) -> Summary:
+def summarise(
+    rows: Sequence[Row],
+    profile: Profile,
+    *,
+    by: str = "config",
+    strata: bool = True,
+    subsets: Mapping[str, Collection[tuple[str, str]]] | None = None,
+) -> Summary:
     """The table of clips as one of systems.
 
     Args:
@@ -122,10 +129,14 @@ def summarise(rows: Sequence[Row], profile: Profile, *, by: str = "config", stra
         profile: Says which variant ranks, and the gates.
         by: ``config``; ``title`` or ``clip`` for a line for each of these beside.
         strata: Lines for each kind of clip beside, where there is more than one.
+        subsets: Lines for each of these, too: by name (which becomes the figures' stratum), the title and name of each
+            clip. A clip may be in several.
     """
     groups = list(_groups(rows, lambda row: ("", "", "")))
     if strata and len({row.stratum for row in rows}) > 1:
-        groups += _groups(rows, lambda row: (row.stratum, "", ""))
+        groups += _groups(rows, _by_stratum)
+    for name, clips in (subsets or {}).items():
+        groups += _groups((replace(row, stratum=name) for row in rows if (row.title, row.clip) in clips), _by_stratum)
     if by == "title":
         groups += _groups(rows, lambda row: ("", row.title, ""))
     elif by == "clip":
@@ -134,6 +145,10 @@ def summarise(rows: Sequence[Row], profile: Profile, *, by: str = "config", stra
     for (stratum, title, clip), members in groups:
         figures += _table([_figure(group, profile, stratum, title, clip) for group in members])
     return Summary(tuple(figures), tuple(_gates(rows, profile)))
+
+
+def _by_stratum(row: Row) -> tuple[str, str, str]:
+    return row.stratum, "", ""
 
 
 def _groups(rows: Iterable[Row], part: object) -> list[tuple[tuple[str, str, str], list[list[Row]]]]:
@@ -209,8 +224,6 @@ def _pooled(sums: Column, counts: Column, axis: int = -1) -> Column:
 
 def _table(figures: Sequence[Figure]) -> list[Figure]:
     """Figures with controls held against systems, and ranks."""
-    from dataclasses import replace
-
     lines: dict[tuple[object, ...], list[Figure]] = {}
     for figure in figures:
         variant = figure.variant if "native" not in figure.variant else "native"

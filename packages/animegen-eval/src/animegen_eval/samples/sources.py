@@ -15,7 +15,7 @@ from animegen.pipeline.record import FILE_NAME
 from animegen_eval.samples.pictures import FolderPictures, Held, Memory, Pictures
 
 if TYPE_CHECKING:
-    from animegen.media import Mask
+    from animegen.media import Box, Mask
 
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".gif", ".apng")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -61,6 +61,8 @@ class Source:
         prompt: What was asked for in words.
         notes: What was odd about it.
         settings: Digest of a run's settings, which tells apart systems of one name; empty where there is none.
+        subsets: Parts of its dataset that it belongs to.
+        region: Where something moves, as somebody marked it, in the clip's pixels; None where nobody did.
     """
 
     name: str
@@ -75,6 +77,8 @@ class Source:
     prompt: str = ""
     notes: tuple[str, ...] = ()
     settings: str = ""
+    subsets: tuple[str, ...] = ()
+    region: Box | None = None
 
     @property
     def key(self) -> tuple[str, str]:

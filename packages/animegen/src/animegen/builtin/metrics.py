@@ -83,6 +83,19 @@ class Psnr(PairedMetric):
         return {"psnr": float(10 * np.log10(255**2 / squared)) if squared else float("inf")}
 
 
+class InterpolationError(PairedMetric):
+    """Interpolation error, grey levels: mean over pixels of the Euclidean distance of two colours, RGB from 0 to 255.
+
+    As in the tables of ATD-12K (Siyao et al., "Deep Animation Video Interpolation in the Wild", CVPR 2021).
+    """
+
+    names = ("interpolation-error",)
+
+    def frame(self, frame: Image, truth: Image) -> Mapping[str, float]:
+        difference = frame.astype(np.float64) - truth
+        return {"interpolation-error": float(np.sqrt((difference**2).sum(axis=2)).mean())}
+
+
 class Ssim(PairedMetric):
     """Structural similarity of Wang et al. 2004 ("Image quality assessment: from error visibility ..."), up to 1.
 

@@ -159,6 +159,12 @@ def animegen_metrics() -> list[MetricSpec]:
             quantities=(_paired("psnr", "higher", "dB", "over RGB, peak 255"),),
         ),
         MetricSpec(
+            "interpolation-error",
+            "animegen.builtin.metrics:InterpolationError",
+            "Distance of every pixel's colour from the true one, as in ATD-12K's tables.",
+            quantities=(_paired("interpolation-error", "lower", "levels", "Euclidean over RGB, mean over pixels"),),
+        ),
+        MetricSpec(
             "ssim",
             "animegen.builtin.metrics:Ssim",
             "Structural similarity of every frame to the true one, by three conventions.",
