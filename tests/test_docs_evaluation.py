@@ -29,7 +29,9 @@ def draw(folder: Path, picture: Call, counts: dict[str, int], step: int = 3) -> 
 def test_every_command_runs(animegen: Call, place: Path, picture: Call, pair: tuple[Path, Path]) -> None:
     draw(place / "clips", picture, {"one": 5, "two": 7})
     draw(place / "true", picture, {"a-b": 5})
-    draw(place / "test_2k_540p", picture, {"t1": 3, "t2": 3})
+    for name in ("Japan_1", "Disney_2"):
+        for index in range(3):
+            write_image(place / f"ATD-12K/test_2k_540p/{name}/frame{index + 1}.png", picture(96, 72, 3 * index))
     options = ("--detector", "none", "--preprocessor", "none", "--interpolator", "flow", "--frames", "5")
     assert animegen("run", *pair, *options).code == 0
     ran = []
