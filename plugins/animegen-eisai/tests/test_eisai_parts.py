@@ -43,6 +43,14 @@ def test_one_line_far_away_is_found_at_any_distance() -> None:
     assert torch.allclose(distances_by_torch(lines), distances(lines), atol=1e-4)
 
 
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_distances_on_a_gpu() -> None:
+    lines = torch.rand(2, 1, 77, 130) > 0.999
+    lines[1] = False
+    assert (distances(lines.cuda()).cpu() - distances(lines)).abs().max() < 1e-4
+
+
 def test_autocast_does_not_touch_lines() -> None:
     image = torch.rand(1, 3, 120, 90)
     with torch.autocast("cpu", torch.bfloat16):

@@ -48,8 +48,10 @@ def test_frames_are_the_networks_rounded_to_levels(made: Callable[..., Eisai]) -
     frames = stage(FIRST, LAST, TIMES)
     networks = stage._networks
     assert networks is not None
-    known = [networks.know(torch.from_numpy(one).permute(2, 0, 1)[None].float() / 255) for one in (FIRST, LAST)]
-    pair = networks.pair(*known, 2)
+    one, other = (
+        networks.know(torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255) for image in (FIRST, LAST)
+    )
+    pair = networks.pair(one, other, 2)
     for frame, time in zip(frames, TIMES, strict=True):
         exact = networks.draw(pair, time)[0].permute(1, 2, 0).numpy() * 255
         assert np.abs(frame - exact).max() < 0.501
@@ -226,3 +228,15 @@ def test_what_is_no_pair_or_no_time_is_refused(
 
 def test_no_times_give_no_frames(made: Callable[..., Eisai]) -> None:
     assert made()(FIRST, LAST, []).shape == (0, *FIRST.shape)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_a_gpu_draws_the_same(dtype: str, files: dict[str, Path], stage_context: Callable[..., Any]) -> None:
+    options = EisaiOptions(size="own", iterations=2)
+    frames = [
+        Eisai(options, stage_context(weights=files, devices=(device,), dtype=kind))(FIRST, LAST, TIMES).astype(int)
+        for device, kind in (("cpu", "float32"), ("cuda", dtype))
+    ]
+    assert np.abs(frames[0] - frames[1]).mean() < (0.05 if dtype == "float32" else 3)

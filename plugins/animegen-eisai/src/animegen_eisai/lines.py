@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import conv2d, pad
 
 from animegen.builtin.lines import line_distance
+from animegen_eisai.colours import without_autocast
 
 TRAINED_HEIGHT = 540
 REACH = 36
@@ -32,7 +33,7 @@ def nedt(image: Tensor, sigma: float | None = None) -> Tensor:
         (N, 1, H, W) float32; computed in float32 also under autocast.
     """
     H, W = image.shape[2:]
-    with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
+    with torch.no_grad(), without_autocast(image.device):
         edges = difference_of_gaussians(image.float(), H / TRAINED_HEIGHT if sigma is None else sigma)
         return 1 - torch.exp(distances(edges > 0.5) * (-REACH / max(H, W)))
 
