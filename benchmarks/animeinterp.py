@@ -35,7 +35,8 @@ from torch import Tensor
 
 from animegen._cv2 import cv2
 from animegen_animeinterp import segmentation
-from animegen_animeinterp.matching import matcher as matching
+from animegen_animeinterp.matching import sizes
+from animegen_animeinterp.matching.matcher import Matcher
 from animegen_animeinterp.network import AnimeInterp
 from animegen_testing import seeded_weights
 from animegen_torch.memory import peak_memory
@@ -104,8 +105,8 @@ def ours(networks: Networks, pair: tuple[Picture, Picture], clock: Clock) -> tup
     for part in (network.feat_ext, network.synnet):
         part.to(memory_format=torch.channels_last)
     height, width = pair[0].shape[:2]
-    matching.PUBLISHED_SIZE = (width, height)  # segmented at the size that is drawn, as the plain version is
-    work = matching.Matcher(networks.some_vgg, torch.device("cpu"), style="japan", published=True)
+    sizes.PUBLISHED_SIZE = (width, height)  # segmented at the size that is drawn, as the plain version is
+    work = Matcher(networks.some_vgg, torch.device("cpu"), style="japan", published=True)
     found = [clock("segmentation", lambda image=image: work.segmented(image)) for image in pair]  # type: ignore[misc]
     both = [clock("features", lambda one=one: work.described(*one)) for one in found]  # type: ignore[misc]
     guides = clock("matching, guess", lambda: work.guides(*both))

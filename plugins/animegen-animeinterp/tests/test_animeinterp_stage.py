@@ -15,8 +15,10 @@ import animegen_animeinterp.plugin
 from animegen._cv2 import cv2
 from animegen.errors import InputError, MissingError, ResourceError, StageError, UsageError
 from animegen.media import PanelPair
-from animegen_animeinterp.matching.matcher import Matcher, working_size
+from animegen_animeinterp.matching.matcher import Matcher
+from animegen_animeinterp.matching.sizes import working_size
 from animegen_animeinterp.network import AnimeInterp
+from animegen_animeinterp.plan import plan
 from animegen_animeinterp.plugin import AnimeInterpOptions, animegen_interpolators
 from animegen_animeinterp.stage import AnimeInterpolator
 
@@ -28,7 +30,7 @@ SPEC = animegen_interpolators()[0]
 @pytest.fixture(autouse=True)
 def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drawings of a few thousand pixels are segmented as they are: the authors' half a million take seconds."""
-    monkeypatch.setattr("animegen_animeinterp.matching.matcher.PUBLISHED_SIZE", (96, 64))
+    monkeypatch.setattr("animegen_animeinterp.matching.sizes.PUBLISHED_SIZE", (96, 64))
     monkeypatch.setattr("animegen_animeinterp.stage.LEAST_SIDE", 64)
 
 
@@ -128,7 +130,7 @@ def test_as_published_it_is_drawn_at_one_size(made: Make, monkeypatch: pytest.Mo
 
 
 def test_pictures_are_segmented_at_as_many_pixels_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("animegen_animeinterp.matching.matcher.PUBLISHED_SIZE", (960, 540))
+    monkeypatch.setattr("animegen_animeinterp.matching.sizes.PUBLISHED_SIZE", (960, 540))
     assert working_size((540, 960)) == working_size((1080, 1920)) == working_size((270, 480)) == (540, 960)
     assert working_size((960, 540)) == (960, 540)
     assert working_size((960, 540), published=True) == (540, 960)
@@ -192,6 +194,18 @@ def test_which_files_are_needed() -> None:
     assert [weight.file for weight in SPEC.weights_for(AnimeInterpOptions(matching=False))] == [
         "anime_interp_full.ckpt"
     ]
+
+
+def test_the_plan_says_sizes_and_memory(monkeypatch: pytest.MonkeyPatch, stage_context: Callable[..., Any]) -> None:
+    monkeypatch.setattr("animegen_animeinterp.matching.sizes.PUBLISHED_SIZE", (960, 540))
+    context = stage_context({}, untrained=True)
+    own = plan(AnimeInterpOptions(), context, size=(1080, 1920), frames=3)
+    assert own.summary == "drawn at 1920x1080, regions matched at 960x540"
+    fixed = plan(AnimeInterpOptions(size="published"), context, size=(1080, 1920), frames=3)
+    assert fixed.summary == "drawn at 960x540, regions matched at 960x540"
+    plain = plan(AnimeInterpOptions(matching=False), context, size=(540, 960), frames=3)
+    assert plain.summary == "drawn at 960x540"
+    assert own.demands[0].need > 2 * fixed.demands[0].need >= 2 * plain.demands[0].need > 2**30
 
 
 def test_without_its_files_a_run_stops_before_it_begins(

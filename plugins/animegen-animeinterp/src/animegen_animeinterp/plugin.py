@@ -55,6 +55,7 @@ def animegen_interpolators() -> list[InterpolatorSpec]:
             weights=(ANIMEINTERP, VGG19),
             chosen=chosen_weights,
             needs=Needs(libraries=("torch",)),
+            plan="animegen_animeinterp.plan:plan",
             untrained=True,
             frames=None,
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from animegen._cv2 import cv2
 from animegen_animeinterp.matching.features import region_features
 from animegen_animeinterp.matching.guidance import guide
 from animegen_animeinterp.matching.similarity import match, similarity
-from animegen_animeinterp.plugin import PUBLISHED_SIZE
+from animegen_animeinterp.matching.sizes import working_size
 from animegen_animeinterp.regions import Regions
 from animegen_animeinterp.segmentation import segment
 from animegen_torch.pictures import to_tensor
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
     from animegen.media import Image
     from animegen_torch.vgg19 import Vgg19
-
-LEAST_SIDE = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,19 +38,6 @@ class Drawing:
     image: Image
     regions: Regions
     features: NDArray[np.float32]
-
-
-def working_size(size: tuple[int, int], *, published: bool = False) -> tuple[int, int]:
-    """Height and width that a picture of `size` is segmented at.
-
-    As many pixels as the published 960 × 540 in the picture's own shape, because the rules of segmentation are in
-    pixels; 16:9 is 960 × 540 either way. `published` is 960 × 540 whatever the shape.
-    """
-    width, height = PUBLISHED_SIZE
-    if published:
-        return height, width
-    scale = math.sqrt(width * height / (size[0] * size[1]))
-    return max(LEAST_SIDE, round(size[0] * scale)), max(LEAST_SIDE, round(size[1] * scale))
 
 
 class Matcher:
