@@ -9,7 +9,7 @@ Shapes = Mapping[str, Sequence[int]]
 
 _SIGNS: tuple[tuple[str, str], ...] = (
     (r"lora_(unet|te)|.*[._]lora_(A|B|up|down)\.|.*\.hada_w\d", "a LoRA"),
-    (r"(flownet\.)?(synnet\.|featnet\.|feat_ext\.|attention2\.)", "AnimeInterp"),
+    (r"(module\.)?(flownet\.)?(synnet\.|featnet\.|feat_ext\.|attention2\.)", "AnimeInterp"),
     (r"(module\.)?(flownet\.)?(block\d\.(conv0|convblock)\.\d|blocks\.\d\.(conv0|convblock))", "RIFE"),
     (r"block_tea\.|block\d+\.(conv1\.|convblock\d\.)", "a RIFE older than 4.0"),
     (r"(contextnet|fusionnet)\.|unet\.(down|up)\d\.|conv0\.conv1\.0\.", "the refiner of an older RIFE"),
