@@ -96,7 +96,7 @@ def sampling(clip: Clip, c: UNetConfiguration, dtype: str, kind: str, *, at_once
 def _block(channels: int, out: int, attention: bool, scores: int) -> float:
     """Numbers per position in a residual block with its transformer, input included."""
     residual = max(2 * channels + out, channels + 4 * out)
-    return max(residual, channels + 10 * out + scores) if attention else residual
+    return max(residual, channels + 8 * out + scores) if attention else residual
 
 
 def autoencoding(clip: Clip, c: FirstStageConfiguration, dtype: str, kind: str, *, at_once: int = 1) -> int:
