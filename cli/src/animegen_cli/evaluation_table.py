@@ -34,6 +34,8 @@ def say_evaluation(console: Console, evaluation: Evaluation) -> None:
         figures = [one for one in native if one.gap == gap]
         _block(console, f"{_title('', '', gap)}, every step at its own frame rate: read it beside repeat only", figures)
     _gates(console, summary)
+    if any(one.rank == 1 for one in shown):
+        console.text("*: the best mean; whether that is more than chance, animegen compare says. [name]: a control.")
     if any(one.infinite for one in shown):
         console.text("inf: at least one clip is equal to its true one; summary.json counts them.")
 
@@ -50,7 +52,7 @@ def _block(console: Console, title: str, figures: Sequence[Figure]) -> None:
     cells = {(one.quantity, one.config, one.control): one for one in figures}
     quantities = list(dict.fromkeys(one.quantity for one in figures))
     n = max((one.n for one in figures), default=0)
-    console.text(f"{title} ({n} clips)")
+    console.text(f"{title} ({n} clip{'s' * (n != 1)})")
     first = [["quantity", "better", *()], *([name, _SIGNS[_of(figures, name).better]] for name in quantities)]
     rest = []
     for config, control in configs:

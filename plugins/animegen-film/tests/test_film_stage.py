@@ -153,8 +153,9 @@ def test_what_is_kept_has_a_limit_and_loses_nothing(made: Made, monkeypatch: pyt
     monkeypatch.setattr("animegen_film.plan.ENCODED", 0)
     stage = made()
     assert same(stage(FIRST, LAST, times), wanted)
-    assert len(stage._encoded) == 2 and len(stage._pairs[0].drawn) <= FEWEST + 2
-    assert 0 in stage._pairs[0].drawn and 1 in stage._pairs[0].drawn
+    drawn = stage._pairs.of((FIRST, LAST), lambda: pytest.fail("the pair was forgotten")).drawn
+    assert len(stage._encoded) == 2 and len(drawn) <= FEWEST + 2
+    assert 0 in drawn and 1 in drawn
 
 
 def test_an_array_that_is_written_over_is_seen_anew(made: Made) -> None:

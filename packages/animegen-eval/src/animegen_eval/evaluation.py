@@ -7,7 +7,7 @@ The steps, each usable by itself (`ablation` does so): sources (`samples`), item
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
@@ -146,7 +146,7 @@ class Evaluator:
         systems = list(dict.fromkeys(item.config for item in self.items if not item.control))
         needed = need(self.items, self.metrics, held=self._held, window=self._window)
         lines = [
-            ("plan", f"{self.profile.name} {self.profile.hash}: {len(systems)} systems, {len(clips)} clips"),
+            ("plan", f"{self.profile.name} {self.profile.hash}: {_many(systems, 'system')}, {_many(clips, 'clip')}"),
             ("scores", f"{', '.join(metric.stage.name for metric in self.metrics)} over {len(self.items)} items"),
             ("need", f"{needed // 2**20 + 1} MiB of pictures at most, beside what metrics take"),
         ]
@@ -304,6 +304,10 @@ class Evaluator:
             found["subsets"] = {name: len(clips) for name, clips in members(self.sources).items()}
             found["published"] = published.facts(self.sources)
         return found
+
+
+def _many(found: Collection[object], what: str) -> str:
+    return f"{len(found)} {what}{'s' * (len(found) != 1)}"
 
 
 def _forced(registry: Registry) -> ConfigLayer:

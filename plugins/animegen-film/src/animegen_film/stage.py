@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from animegen.errors import InputError, StageError, UsageError
+from animegen.errors import UsageError
 from animegen_film.architecture import PUBLISHED
 from animegen_film.checkpoint import read_network, untrained_network
 from animegen_film.order import DEEPEST, Step, direct, halving, recursion
 from animegen_film.plan import FEWEST, most_encoded
 from animegen_film.weights import WEIGHTS
 from animegen_torch.devices import pick_device
+from animegen_torch.interpolating import Seen, again, check_pair, frames_at, own_file
 from animegen_torch.memory import is_out_of_memory, out_of_memory, release
 from animegen_torch.padding import Padding
 from animegen_torch.pictures import to_pictures, to_tensor
@@ -27,8 +27,6 @@ from animegen_torch.tiling import tiled
 from animegen_torch.warp import forget_coordinates
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from animegen.media import Frames, Image
     from animegen.stages import Context
     from animegen_film.network import Film, Frame, Motion
@@ -44,15 +42,13 @@ Key = Step | int
 
 @dataclass(eq=False)
 class _Pair:
-    """A pair of images, with copies of them (whoever handed them in may write over them) and what was drawn between.
+    """What is known of a pair of images.
 
     Attributes:
-        images: Both.
         drawn: Frames as the network draws the next from them, padded where these are; the images are 0 and 1.
         motions: Of the pair itself, for times that are reached at once.
     """
 
-    images: tuple[Image, Image]
     drawn: OrderedDict[Key, Tensor] = field(default_factory=OrderedDict)
     motions: dict[tuple[Key, Key], Motion] = field(default_factory=dict)
 
@@ -86,7 +82,7 @@ class FilmStage:
         self._untrained = context.untrained
         self._path = None if context.untrained else self._find(context)
         self._network: Film | None = None
-        self._pairs: list[_Pair] = []
+        self._pairs: Seen[_Pair] = Seen(PAIRS)
         self._encoded: list[_Encoded] = []
 
     def __call__(self, first: Image, last: Image, times: Sequence[float], *, prompt: str = "", seed: int = 0) -> Frames:
@@ -105,23 +101,17 @@ class FilmStage:
             ResourceError: The memory of the device does not suffice.
             UsageError: With ``times=original``, a time that halving does not lead to.
         """
-        _check(first, last, times)
-        frames = np.empty((len(times), *first.shape), np.uint8)
-        steps = [self._step(float(time)) for time in times]
+        check_pair(first, last, times, stage="film")
+        steps = {float(time): self._step(float(time)) for time in times if 0 < time < 1}
         try:
             with torch.inference_mode():
-                for index, step in enumerate(steps):
-                    if isinstance(step, Step):
-                        frames[index] = self._picture(first, last, step)
-                    else:
-                        frames[index] = last if step else first
+                return frames_at(first, last, times, lambda time: self._picture(first, last, steps[time]))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             self._forget()
             size = f"on a picture of {first.shape[1]} × {first.shape[0]}"
             raise out_of_memory(self._device, "film", doing=size, hints=self._less()) from error
-        return frames
 
     def close(self) -> None:
         """Let go of the network and of what is known of the last images; the next call reads it again."""
@@ -130,36 +120,26 @@ class FilmStage:
         forget_coordinates()
 
     def _forget(self) -> None:
-        self._pairs, self._encoded = [], []
+        self._pairs.clear()
+        self._encoded = []
         release(self._device)
 
     def _find(self, context: Context) -> Path:
         if self.options.file is None:
             return context.weight(WEIGHTS[self.options.weights].file)
-        path = Path(self.options.file).expanduser()
-        if not path.is_file():
-            raise InputError(
-                f"{path} (option file of film) is not a file.",
-                hint="leave film.file out, and a published file is used: animegen weights fetch film",
-            )
-        return path
+        return own_file(self.options.file, stage="film")
 
     def _load(self) -> Film:
         if self._network is None:
             if self._path is None:
                 network = untrained_network(dtype=self._dtype, device=self._device)
             else:
-                name = f"film/{self._path.name}"
-                again = f"animegen weights remove {name}, then animegen weights fetch {name}"
-                own = "leave film.file out, and a published file is used: animegen weights fetch film"
-                hints = (own if self.options.file else again,)
+                hints = again("film", self._path.name, own=self.options.file)
                 network = read_network(self._path, dtype=self._dtype, device=self._device, hints=hints)
             self._network = network.prepare()
         return self._network
 
-    def _step(self, time: float) -> Key:
-        if not 0 < time < 1:
-            return int(time)
+    def _step(self, time: float) -> Step:
         if self.options.times == "direct":
             return direct(time)
         if self.options.times == "recursion":
@@ -174,20 +154,14 @@ class FilmStage:
 
     def _picture(self, first: Image, last: Image, step: Step) -> Image:
         padding = Padding.to_multiple(first.shape[:2], PUBLISHED.multiple, centred=True)
-        pair = self._pair(first, last, padding)
+        pair = self._pairs.of((first, last), lambda: self._pair(first, last, padding))
         drawn: Image = to_pictures(padding.crop(self._known(pair, step, padding)))[0]
         return drawn
 
     def _pair(self, first: Image, last: Image, padding: Padding) -> _Pair:
-        for pair in self._pairs:
-            if np.array_equal(pair.images[0], first) and np.array_equal(pair.images[1], last):
-                self._pairs.remove(pair)
-                self._pairs.append(pair)
-                return pair
-        pair = _Pair((first.copy(), last.copy()))
-        for key, image in enumerate(pair.images):
+        pair = _Pair()
+        for key, image in enumerate((first, last)):
             pair.drawn[key] = padding.pad(to_tensor(image, self._device))
-        self._pairs = [*self._pairs[-(PAIRS - 1) :], pair]
         return pair
 
     def _draw(self, pair: _Pair, step: Step, padding: Padding) -> Tensor:
@@ -256,13 +230,3 @@ class FilmStage:
 
 def _same(one: Tensor, other: Tensor) -> bool:
     return one is other or torch.equal(one, other)
-
-
-def _check(first: NDArray[np.uint8], last: NDArray[np.uint8], times: Sequence[float]) -> None:
-    if first.ndim != 3 or first.shape[2] != 3 or not first.size or first.dtype != np.uint8:
-        raise StageError(f"film takes (H, W, 3) uint8, not {first.shape} {first.dtype}.")
-    if last.shape != first.shape or last.dtype != first.dtype:
-        raise StageError(f"film takes two images of one size, not {first.shape} and {last.shape} {last.dtype}.")
-    for time in times:
-        if not 0 <= time <= 1:
-            raise UsageError(f"the time {time} is not between 0 and 1.")

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 WORK = "work"
 _TRIPLETS = 40
 """In a piece of work."""
-_LEAST = {"dis": 400 << 20, "rfr": 1100 << 20, "rfr with flows": 1900 << 20}
+_LEAST = {"dis": 750 << 20, "rfr": 950 << 20, "rfr with flows": 1300 << 20}
 """Memory of a process, measured on 1080p; see docs/data.md."""
 _SHAPE = 0.02  # how much a picture may be stretched before it is worth a word
 
