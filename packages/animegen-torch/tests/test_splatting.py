@@ -87,6 +87,16 @@ def test_holes_stay_empty_and_lone_pixels_whole() -> None:
     assert result.flatten().tolist() == [0.5, 0.5, 0.5, 0.5, 0, 0, 0.5, 0.5]
 
 
+def test_positions_count_to_their_last_bit_where_asked() -> None:
+    """A pixel that covers its neighbour by a hair: even that share is not rounded off."""
+    values = torch.arange(1.0, 1001.0)[None, None, None].repeat(1, 1, 2, 1)
+    flow = torch.zeros(1, 2, 2, 1000)
+    flow[:, 0, 0, 3] = 2**-21  # to the right by a hair: 3 + 2^-21 is a float32
+    total, weight = splat_weighted(values, flow, torch.ones_like(values), exact=True)
+    assert weight[0, 0, 0, 4] == 1 + 2**-21 and weight[0, 0, 0, 3] == 1 - 2**-21
+    assert total[0, 0, 0, 4] == 5 + 4 * 2**-21
+
+
 def test_the_nearer_pixel_wins() -> None:
     values = torch.tensor([0.0, 1.0]).view(1, 1, 1, 2)
     flow = torch.tensor([[1.0, 0.0], [0.0, 0.0]]).view(1, 2, 1, 2)
