@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain, islice, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from animegen.errors import InputError, ResourceError, StageError, UsageError
+from animegen.errors import ResourceError
 from animegen_rife.checkpoint import read_network
 from animegen_rife.compiled import Compiled
 from animegen_rife.plugin import SCALES, check_fits
 from animegen_rife.weights import weight_of
 from animegen_torch.batching import Batches
 from animegen_torch.devices import pick_device
+from animegen_torch.interpolating import Seen, again, check_pair, own_file
 from animegen_torch.memory import in_use, is_out_of_memory, release
 from animegen_torch.padding import Padding
 from animegen_torch.pictures import to_pictures, to_tensor
@@ -26,8 +27,6 @@ from animegen_torch.precision import pick_dtype
 from animegen_torch.warp import forget_coordinates
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from animegen.media import Frames, Image
     from animegen.stages import Context
     from animegen_rife.layers import Frame
@@ -37,14 +36,6 @@ if TYPE_CHECKING:
 BUSY = 2**19
 """Pixels that keep an accelerator busy: of smaller pictures several times are worth drawn at once."""
 MOST = 8
-
-
-@dataclass(frozen=True, eq=False)
-class _Known:
-    """An image that was encoded, with a copy of it: whoever handed it in may write over it."""
-
-    image: Image
-    frame: Frame
 
 
 class Rife:
@@ -73,7 +64,7 @@ class Rife:
         self._path = self._find()
         self._network: IFNet | None = None
         self._draw: Compiled | IFNet | None = None
-        self._known: list[_Known] = []
+        self._known: Seen[Frame] = Seen()
         self._batches: tuple[tuple[int, ...], Batches] | None = None
 
     def __call__(self, first: Image, last: Image, times: Sequence[float], *, prompt: str = "", seed: int = 0) -> Frames:
@@ -93,7 +84,7 @@ class Rife:
             ResourceError: The memory of the device does not suffice for one frame.
             UsageError: The network in the file cannot do what the options ask for.
         """
-        _check(first, last, times)
+        check_pair(first, last, times, stage="rife", channels=(3, 4))
         frames = np.empty((len(times), *first.shape), np.uint8)
         inside = [index for index, time in enumerate(times) if 0 < time < 1]
         for index, time in enumerate(times):
@@ -109,20 +100,14 @@ class Rife:
     def close(self) -> None:
         """Let go of the network and of what is known of the last images; the next call reads it again."""
         self._network = self._draw = self._batches = None
-        self._known = []
+        self._known.clear()
         forget_coordinates()
         release(self._device)
 
     def _find(self) -> Path:
         if self.options.file is None:
             return self.context.weight(self._published)
-        path = Path(self.options.file).expanduser()
-        if not path.is_file():
-            raise InputError(
-                f"{path} (option file of rife) is not a file.",
-                hint="leave rife.file out, and a published file is used: animegen weights fetch rife",
-            )
-        return path
+        return own_file(self.options.file, stage="rife")
 
     @property
     def _published(self) -> str:
@@ -133,9 +118,7 @@ class Rife:
     def _load(self) -> IFNet:
         if self._network is not None:
             return self._network
-        own = self.options.file is not None
-        again = f"animegen weights remove rife/{self._path.name}, then animegen weights fetch rife/{self._path.name}"
-        hints = ("leave rife.file out, and a published file is used: animegen weights fetch rife",) if own else (again,)
+        hints = again("rife", self._path.name, own=self.options.file)
         network = read_network(self._path, asked=self.options.version, hints=hints)
         check_fits(self.options, network.architecture, network.architecture.name)
         self._network = network.to(self._device, self._dtype).fuse(pack=not self.options.compile)
@@ -170,16 +153,9 @@ class Rife:
 
     def _encoded(self, image: Image, padding: Padding) -> Frame:
         """`image` as the network wants it; what is known of the last two images is kept for the next pair."""
-        for known in self._known:
-            if np.array_equal(known.image, image):
-                self._known.remove(known)
-                self._known.append(known)
-                return known.frame
         network = self._network
         assert network is not None
-        picture = _padded(to_tensor(image, self._device), padding)
-        self._known = [*self._known[-1:], _Known(image.copy(), network.encode(picture))]
-        return self._known[-1].frame
+        return self._known.of(image, lambda: network.encode(_padded(to_tensor(image, self._device), padding)))
 
     def _batches_for(self, shape: tuple[int, ...], padding: Padding) -> Batches:
         """The batch that fits pictures of this size, as far as it is known by now."""
@@ -218,13 +194,3 @@ def _padded(picture: Tensor, padding: Padding) -> Tensor:
         return padding.pad(picture)
     alpha = replace(padding, fill="replicate").pad(picture[:, 3:])
     return torch.cat((padding.pad(picture[:, :3]), alpha), 1)
-
-
-def _check(first: NDArray[np.uint8], last: NDArray[np.uint8], times: Sequence[float]) -> None:
-    if first.ndim != 3 or first.shape[2] not in (3, 4) or not first.size or first.dtype != np.uint8:
-        raise StageError(f"rife takes (H, W, 3) or (H, W, 4) uint8, not {first.shape} {first.dtype}.")
-    if last.shape != first.shape or last.dtype != first.dtype:
-        raise StageError(f"rife takes two images of one size, not {first.shape} and {last.shape} {last.dtype}.")
-    for time in times:
-        if not 0 <= time <= 1:
-            raise UsageError(f"the time {time} is not between 0 and 1.")
