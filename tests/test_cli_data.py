@@ -231,3 +231,25 @@ def test_datasets_are_listed_and_shown(finish: Callable[..., Any], tally: dict[s
     assert "-o dataset.base=10" in shown
     checked = finish("plugins", "check", "acme-tally", env=tally)
     assert checked.code == 0 and "acme_tally:Tally can be imported" in checked.out
+
+
+def test_files_of_trainers_and_datasets_can_be_fetched() -> None:
+    from animegen import DatasetSpec, TrainerSpec, Weight, hookimpl
+    from animegen.registry import Registry
+    from animegen_cli.environment import known
+
+    files = [Weight(f"{name}.pt", ("https://example.org/x",), "MIT") for name in ("one", "two")]
+
+    class Plugin:
+        @staticmethod
+        @hookimpl
+        def animegen_trainers() -> list[TrainerSpec]:
+            return [TrainerSpec("a", "m:A", "Trains.", weights=(files[0],))]
+
+        @staticmethod
+        @hookimpl
+        def animegen_datasets() -> list[DatasetSpec]:
+            return [DatasetSpec("b", "m:B", "Makes.", weights=tuple(files))]
+
+    found = {file.name: file.stages for file in known(Registry([("tiny", Plugin())]))}
+    assert found == {"tiny/one.pt": ("a", "b"), "tiny/two.pt": ("b",)}

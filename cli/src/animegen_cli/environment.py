@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from animegen.errors import AnimeGenError
 from animegen.registry import Registry
 from animegen.settings.layers import file_layer, plugins_off
+from animegen.stages import OFFERED
 
 if TYPE_CHECKING:
     from animegen.weights.names import KnownWeight
@@ -23,11 +24,11 @@ def installed() -> Registry:
 
 
 def known(registry: Registry | None = None) -> tuple[KnownWeight, ...]:
-    """Every file of weights that an installed stage can load."""
+    """Every file of weights that an installed stage, trainer or maker of datasets can load."""
     from animegen.weights.names import known_weights
 
     registry = registry or installed()
-    return known_weights((stage.plugin.name, stage.spec) for stage in registry.stages())
+    return known_weights((stage.plugin.name, stage.spec) for kind in OFFERED for stage in registry.stages(kind))
 
 
 def loaded(registry: Registry, note: Callable[[str], None]) -> set[tuple[str, str]]:

@@ -20,7 +20,7 @@ class RrldOptions:
     fps: str = option("24", "Rate that videos are brought to: a number, 24000/1001, or source for their own.")
     flow: str = option(
         "rfr",
-        "What finds motion: rfr as published; dis (OpenCV, no weights) is about 100 times faster on a processor, and "
+        "What finds motion: rfr as published; dis (OpenCV, no weights) is some 40 times faster on a processor, and "
         "coarser.",
         choices=("rfr", "dis"),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from animegen import option
 from animegen.errors import UsageError
@@ -67,4 +67,4 @@ def chosen_weights(options: EisaiTrainingOptions) -> tuple[str, ...]:
     return tuple(weight.file for weight, needed in wanted if needed)
 
 
-ALL_WEIGHTS = (SSL, DTM, RFR, ALEX)
+ALL_WEIGHTS = (SSL, DTM, RFR, replace(ALEX, purpose="AlexNet, behind the loss of a training", required=False))
