@@ -4,8 +4,8 @@
     python benchmarks/animeinterp.py --segmentation PICTURE|VIDEO ... [--styles japan disney]
 
 The first form makes one frame between two drawings with seeded parameters, all of it: segmentation of both, features
-of their regions, matching, first guesses, flow both ways, synthesis. Both versions run in one process, in turns, and
-must give the same regions and the same frame. Memory is the peak of a process of its own for each. The drawings are
+of their regions, matching, first guesses, flow both ways, synthesis. Both versions run in turns, each time in a process
+of its own, whose peak is its memory, and must give the same regions and the same frame. The drawings are
 made up (some 200 regions at 540 × 960) unless a pair is named; they are segmented at the size that is drawn.
 
 The second form compares segmentation alone, at 960 × 540 as published, on pictures and on a frame of each video; the
@@ -21,6 +21,7 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -140,32 +141,46 @@ WHO: dict[str, Callable[..., tuple[list[Any], Tensor]]] = {"ours": ours, "plain"
 
 def compare(size: str, options: argparse.Namespace) -> None:
     """Print the table of one size."""
-    height, width = map(int, size.split("x"))
-    pair = the_pair(height, width, options.pair)
-    networks = Networks()
     rounds: dict[str, list[Times]] = {who: [] for who in WHO}
-    results: dict[str, tuple[list[Any], Tensor]] = {}
-    for _ in range(options.rounds):
-        for who, run in WHO.items():
-            clock = Clock()
-            results[who] = run(networks, pair, clock)
-            rounds[who].append(clock.times)
-    regions, frames = zip(*results.values(), strict=True)
-    assert all(np.array_equal(a, b) for a, b in zip(*regions, strict=True)), "the regions differ"
-    print(f"\n{size}, {' and '.join(str(int(labels.max()) + 1) for labels in regions[0])} regions, equal")
-    difference = float((frames[0] - frames[1]).abs().max() / frames[1].abs().max())
-    print(f"largest difference of the frame, of its largest value: {difference:.1e}")
-    whole: list[float] = []
-    for part in (*rounds["ours"][0], "all"):
-        seconds = {who: [sum(t.values()) if part == "all" else t[part] for t in rounds[who]] for who in WHO}
-        ratios = [b / a for a, b in zip(seconds["ours"], seconds["plain"], strict=True)]
-        whole = ratios
-        values = (f"{who} {statistics.median(seconds[who]):8.2f} s" for who in WHO)
-        print(f"{part:>16}  {'   '.join(values)}   ratio {statistics.median(ratios):6.1f}")
-    del networks, results
-    peaks = {who: peak_of(who, size, options) for who in WHO}
-    print(f"{'peak memory':>16}  " + "   ".join(f"{who} {peak:6.0f} MiB" for who, peak in peaks.items()))
-    assert whole
+    with tempfile.TemporaryDirectory() as folder:
+        files = {who: Path(folder, f"{who}.npz") for who in WHO}
+        for _ in range(options.rounds):
+            for who, file in files.items():
+                rounds[who].append(apart(who, size, file, options))
+        mine, other = (np.load(file) for file in files.values())
+        assert all(np.array_equal(mine[name], other[name]) for name in ("first", "last")), "the regions differ"
+        counts = [int(mine[name].max()) + 1 for name in ("first", "last")]
+        difference = float(np.abs(mine["frame"] - other["frame"]).max() / np.abs(other["frame"]).max())
+    print(
+        f"\n{size}: {counts[0]} and {counts[1]} regions, equal; frames differ by {difference:.1e} of the largest value"
+    )
+    for part in rounds["ours"][0]:
+        found = {who: [times[part] for times in rounds[who]] for who in WHO}
+        ratio = statistics.median(b / a for a, b in zip(found["ours"], found["plain"], strict=True))
+        unit = "MiB" if part == "peak memory" else "s"
+        values = (f"{who} {statistics.median(found[who]):8.2f} {unit}" for who in WHO)
+        print(f"{part:>16}  {'   '.join(values)}   ratio {ratio:6.1f}", flush=True)
+
+
+def apart(who: str, size: str, file: Path, options: argparse.Namespace) -> Times:
+    """Seconds of the parts of one version, and MiB at its peak, in a process of its own; `file` gets its results."""
+    command = [sys.executable, __file__, "--only", who, "--sizes", size, "--threads", str(options.threads)]
+    command += ["--results", str(file)]
+    if options.pair:
+        command += ["--pair", *map(str, options.pair)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    times: Times = json.loads(done.stdout.splitlines()[-1])
+    return times
+
+
+def alone(options: argparse.Namespace) -> None:
+    """What `apart` runs."""
+    height, width = map(int, options.sizes[0].split("x"))
+    networks, pair, clock = Networks(), the_pair(height, width, options.pair), Clock()
+    with peak_memory(torch.device("cpu")) as peak:
+        (first, last), frame = WHO[options.only](networks, pair, clock)
+    np.savez(options.results, first=first, last=last, frame=frame.numpy())
+    print(json.dumps(clock.times | {"all": sum(clock.times.values()), "peak memory": peak.bytes / 2**20}))
 
 
 def the_pair(height: int, width: int, names: list[Path] | None) -> tuple[Picture, Picture]:
@@ -174,15 +189,6 @@ def the_pair(height: int, width: int, names: list[Path] | None) -> tuple[Picture
         return drawings(height, width)
     first, last = (cv2.cvtColor(cv2.resize(read(name), (width, height)), cv2.COLOR_BGR2RGB) for name in names)
     return first, last
-
-
-def peak_of(who: str, size: str, options: argparse.Namespace) -> float:
-    """MiB that one version takes in a process of its own, above what it had before."""
-    command = [sys.executable, __file__, "--memory-of", who, "--sizes", size, "--threads", str(options.threads)]
-    if options.pair:
-        command += ["--pair", *map(str, options.pair)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return float(json.loads(done.stdout.splitlines()[-1]))
 
 
 def read(name: Path, frame: int = 10) -> Picture:
@@ -219,7 +225,8 @@ def main() -> None:
     parser.add_argument("--styles", nargs="+", default=["japan"], choices=segmentation.STYLES)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--memory-of", choices=WHO, help=argparse.SUPPRESS)
+    parser.add_argument("--only", choices=WHO, help=argparse.SUPPRESS)
+    parser.add_argument("--results", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     cv2.setNumThreads(options.threads)
@@ -229,12 +236,8 @@ def main() -> None:
             for style in options.styles:
                 compare_segmentation(name, style)
         return
-    if options.memory_of:
-        height, width = map(int, options.sizes[0].split("x"))
-        networks, pair = Networks(), the_pair(height, width, options.pair)
-        with peak_memory(torch.device("cpu")) as peak:
-            WHO[options.memory_of](networks, pair, Clock())
-        print(peak.bytes / 2**20)
+    if options.only:
+        alone(options)
         return
     print(f"{options.threads} threads, torch {torch.__version__}, OpenCV {cv2.__version__}, {options.rounds} rounds")
     for size in options.sizes:
