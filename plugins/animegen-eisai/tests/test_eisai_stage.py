@@ -164,7 +164,7 @@ def test_closing_lets_go_and_the_next_call_begins_anew(made: Callable[..., Eisai
     stage = made(iterations=1)
     before = stage(FIRST, LAST, [0.5])
     stage.close()
-    assert stage._networks is None and stage._pair is None and not stage._seen
+    assert stage._networks is None and not len(stage._pairs) and not len(stage._frames)
     assert same(stage(FIRST, LAST, [0.5]), before)
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
-from animegen.errors import InputError, StageError, UsageError
 from animegen_eisai.checkpoint import read_flow, read_refinement, read_synthesis, untrained
 from animegen_eisai.network import Eisai as Networks
 from animegen_eisai.network import Known
@@ -19,6 +16,7 @@ from animegen_eisai.sizes import Way
 from animegen_eisai.synthesis import Pair, SoftsplatLite
 from animegen_eisai.weights import DTM, RFR, SSL
 from animegen_torch.devices import pick_device
+from animegen_torch.interpolating import Seen, again, check_pair, frames_at, own_file
 from animegen_torch.memory import is_out_of_memory, out_of_memory, release
 from animegen_torch.pictures import to_pictures
 from animegen_torch.precision import pick_dtype, tf32
@@ -26,21 +24,13 @@ from animegen_torch.rfr import Rfr
 from animegen_torch.warp import forget_coordinates
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from animegen.media import Frames, Image
-    from animegen.stages import Context, Weight
+    from animegen.stages import Context
     from animegen_eisai.plugin import EisaiOptions
 
 STAGE = "eisai"
-
-
-@dataclass(frozen=True, eq=False)
-class _Seen:
-    """An image that was looked at, with a copy of it: whoever handed it in may write over it."""
-
-    image: Image
-    known: Known
+FILES = {"flow_file": RFR.file, "ssl_file": SSL.file, "dtm_file": DTM.file}
+"""The options that name a file of the user's own, and the published file that each stands for."""
 
 
 class Eisai:
@@ -63,10 +53,11 @@ class Eisai:
         # What half precision does to lines was never measured on a GPU: it is for whoever asks for it.
         allowed = (torch.float32, torch.float16, torch.bfloat16) if context.dtype != "auto" else (torch.float32,)
         self._dtype = pick_dtype(context.dtype, self._device, allowed=allowed, stage=STAGE, warn=context.warn)
-        self._paths = None if context.untrained else self._find()
+        wanted = [option for option in FILES if options.refine or option != "dtm_file"]
+        self._paths = {} if context.untrained else {option: self._find(option) for option in wanted}
         self._networks: Networks | None = None
-        self._seen: list[_Seen] = []
-        self._pair: tuple[Known, Known, Pair] | None = None
+        self._frames = Seen[Known]()
+        self._pairs = Seen[Pair](1)
 
     def __call__(self, first: Image, last: Image, times: Sequence[float], *, prompt: str = "", seed: int = 0) -> Frames:
         """The frames at `times` between two images.
@@ -83,99 +74,62 @@ class Eisai:
             InputError: A file of parameters is damaged, or of another network.
             ResourceError: The memory of the device does not suffice.
         """
-        _check(first, last, times)
-        frames = np.empty((len(times), *first.shape), np.uint8)
+        check_pair(first, last, times, stage=STAGE)
         way = Way.of((first.shape[0], first.shape[1]), self.options.size, self.options.headroom)
         try:
             with tf32(False):
-                for number, time in enumerate(times):
-                    if 0 < time < 1:
-                        frames[number] = self._frame(first, last, float(time), way)
-                    else:
-                        frames[number] = first if time <= 0 else last
+                return frames_at(first, last, times, lambda time: self._frame(first, last, time, way))
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
             self.close()
             doing = f"on pictures of {way.drawn[1]} × {way.drawn[0]}"
             raise out_of_memory(self._device, STAGE, doing=doing, hints=self._less()) from error
-        return frames
 
     def close(self) -> None:
         """Let go of the networks and of what is known of the last images; the next call reads them again."""
-        self._networks = self._pair = None
-        self._seen = []
+        self._networks = None
+        self._frames.clear()
+        self._pairs.clear()
         forget_coordinates()
         release(self._device)
 
-    def _frame(self, first: Image, last: Image, time: float, way: Way) -> NDArray[np.uint8]:
+    def _frame(self, first: Image, last: Image, time: float, way: Way) -> Image:
         networks = self._load()
-        one, other = self._known(first, way), self._known(last, way)
-        if self._pair is None or self._pair[0] is not one or self._pair[1] is not other:
-            self._pair = None  # the last one is let go of before the next is made
-            self._pair = (one, other, networks.pair(one, other, self.options.iterations))
-        picture: NDArray[np.uint8] = to_pictures(way.back(networks.draw(self._pair[2], time)))[0]
-        return picture
 
-    def _known(self, image: Image, way: Way) -> Known:
-        """What is to be known of `image`; that of the last two is kept for the next pair."""
-        for seen in self._seen:
-            if np.array_equal(seen.image, image):
-                self._seen.remove(seen)
-                self._seen.append(seen)
-                return seen.known
-        known = self._load().know(way.there(image, self._device))
-        self._seen = [*self._seen[-1:], _Seen(image.copy(), known)]
-        return known
+        def known(image: Image) -> Known:
+            return self._frames.of(image, lambda: networks.know(way.there(image, self._device)))
+
+        pair = self._pairs.of((first, last), lambda: networks.pair(known(first), known(last), self.options.iterations))
+        picture: Image = to_pictures(way.back(networks.draw(pair, time)))[0]
+        return picture
 
     def _load(self) -> Networks:
         if self._networks is None:
-            flow, synthesis, refinement = untrained() if self._paths is None else self._read(self._paths)
-            self._networks = Networks(
-                flow,
-                synthesis,
-                refinement if self.options.refine else None,
-                device=self._device,
-                dtype=self._dtype,
-            )
+            flow, synthesis, refinement = untrained() if self.context.untrained else self._read()
+            refinement = refinement if self.options.refine else None
+            self._networks = Networks(flow, synthesis, refinement, device=self._device, dtype=self._dtype)
         return self._networks
 
-    def _find(self) -> tuple[Path, Path, Path | None]:
-        """Where the flow, the synthesiser and the refinement lie."""
-        options = self.options
-        flow = self._own("flow_file") or self.context.weight(RFR.file)
-        synthesis = self._own("ssl_file") or self.context.weight(SSL.file)
-        if not options.refine:
+    def _read(self) -> tuple[Rfr, SoftsplatLite, DistanceTransformModule | None]:
+        flow = read_flow(self._paths["flow_file"], hints=self._again("flow_file"))
+        synthesis = read_synthesis(self._paths["ssl_file"], hints=self._again("ssl_file"))
+        if not self.options.refine:
             return flow, synthesis, None
-        return flow, synthesis, self._own("dtm_file") or self.context.weight(DTM.file)
+        return flow, synthesis, read_refinement(self._paths["dtm_file"], hints=self._again("dtm_file"))
 
-    def _own(self, option: str) -> Path | None:
+    def _own(self, option: str) -> str | None:
         """The file of the user's own that an option names."""
-        name = getattr(self.options, option)
-        if name is None:
-            return None
-        path = Path(name).expanduser()
-        if not path.is_file():
-            raise InputError(
-                f"{path} (option {option} of eisai) is not a file.",
-                hint=f"leave eisai.{option} out, and the published file is used: animegen weights fetch eisai",
-            )
-        return path
+        name: str | None = getattr(self.options, option)
+        return name
 
-    def _read(self, paths: tuple[Path, Path, Path | None]) -> tuple[Rfr, SoftsplatLite, DistanceTransformModule | None]:
-        flow, synthesis, refinement = paths
-        return (
-            read_flow(flow, hints=self._again("flow_file", RFR)),
-            read_synthesis(synthesis, hints=self._again("ssl_file", SSL)),
-            None if refinement is None else read_refinement(refinement, hints=self._again("dtm_file", DTM)),
-        )
+    def _find(self, option: str) -> Path:
+        own = self._own(option)
+        return self.context.weight(FILES[option]) if own is None else own_file(own, stage=STAGE, option=option)
 
-    def _again(self, option: str, weight: Weight) -> tuple[str, ...]:
+    def _again(self, option: str) -> tuple[str, ...]:
         """What to type where a file does not hold what it should."""
-        if getattr(self.options, option) is not None:
-            return (f"leave eisai.{option} out, and the published file is used: animegen weights fetch eisai",)
-        name = f"eisai/{weight.file}"
-        return (f"animegen weights remove {name}, then animegen weights fetch {name}",)
+        return again(STAGE, FILES[option], own=self._own(option), option=option)
 
     def _less(self) -> tuple[str, ...]:
         """What needs less memory than these options on this device."""
@@ -183,13 +137,3 @@ class Eisai:
         if self.options.size != "own":
             hints.insert(0, "-o eisai.size=own draws small pictures at their own size")
         return (*hints, "or --device cpu") if self._device.type != "cpu" else tuple(hints)
-
-
-def _check(first: NDArray[np.uint8], last: NDArray[np.uint8], times: Sequence[float]) -> None:
-    if first.ndim != 3 or first.shape[2] != 3 or not first.size or first.dtype != np.uint8:
-        raise StageError(f"eisai takes (H, W, 3) uint8, not {first.shape} {first.dtype}.")
-    if last.shape != first.shape or last.dtype != first.dtype:
-        raise StageError(f"eisai takes two images of one size, not {first.shape} and {last.shape} {last.dtype}.")
-    for time in times:
-        if not 0 <= time <= 1:
-            raise UsageError(f"the time {time} is not between 0 and 1.")
