@@ -19,6 +19,8 @@ from animegen.registry import Registry
 from animegen_eval import published
 from animegen_eval.evaluation import Evaluator, Request
 from animegen_eval.profiles import find_profile
+from animegen_eval.report import datasets
+from animegen_eval.report.evaluations import read_evaluation
 from animegen_eval.samples import atd12k
 from animegen_eval.samples.pictures import Memory
 from animegen_eval.samples.sources import Source
@@ -277,6 +279,24 @@ def test_published_scores_stand_apart_with_their_source_and_rank_nothing(
     assert all(score["source"] and score["printed"] and not score["comparable"] for score in written["scores"])
     assert any("4 triplets, not the 2000" in text for text in written["differs"])
     assert any(quirk.startswith("ssim-atd12k") for quirk in written["quirks"])
+
+
+def test_a_report_has_subsets_and_apart_from_them_what_was_published(
+    dataset: Path, evaluate: Callable[..., Evaluation], tmp_path: Path
+) -> None:
+    evaluation = evaluate(dataset)
+    material = read_evaluation(tmp_path / "out")
+    whole, region = datasets.subset_tables(material)
+    lines = [(row[0].text, row[1].text, row[2].text) for row in whole.rows]
+    counts = {"all": 4, "east": 2, "west": 2, "easy": 1, "medium": 2, "hard": 1}
+    assert lines == [(name, config, str(n)) for name, n in counts.items() for config in ("flow", "crossfade")]
+    psnr = [column.name for column in whole.columns].index("psnr")
+    assert whole.rows[3][psnr].sort == figure(evaluation, "psnr", "crossfade", "east").mean
+    assert [column.name for column in region.columns] == ["subset", "system", "N", "psnr", "ssim-atd12k"]
+    table = datasets.published_table(material)
+    assert table is not None and {row[0].text for row in table.rows} == {"EISAI", "GMFSS"}
+    assert all("not comparable" in row[4].text for row in table.rows)
+    assert any("4 triplets" in text for text in datasets.published_notes(material))
 
 
 def test_only_the_whole_test_part_at_its_size_may_stand_beside_them(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from animegen.atomic import replacing, write_bytes
 from animegen.errors import UsageError
 from animegen.pipeline.progress import Reporter
-from animegen_eval.report import diagnostics, export, plots, tables
+from animegen_eval.report import datasets, diagnostics, export, plots, tables
 from animegen_eval.report import findings as words
 from animegen_eval.report.analysis import Contest, Effects, contests, effects, unit_name
 from animegen_eval.report.cells import Table
@@ -117,6 +117,9 @@ def build_report(
         codes=_codes(material),
         directed=sum(contest.first.better != "none" for contest in found),
         clip_note=_clip_note(pairs),
+        by_subset=datasets.subset_tables(material),
+        published=datasets.published_table(material),
+        published_notes=datasets.published_notes(material),
     )
     write_bytes(out / PAGE, render(page).encode())
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
@@ -139,7 +142,8 @@ def _prepare(out: Path, source: Path) -> None:
 def _pairs(material: Material, out: Path, told: Reporter) -> list[PairMedia]:
     made = []
     for number, pair in enumerate(material.pairs):
-        made.append(gather(pair, number, out, with_controls=bool(material.controls)))
+        levels = material.ablation.cells if material.ablation else None
+        made.append(gather(pair, number, out, with_controls=bool(material.controls), levels=levels))
         told.progress(number + 1, len(material.pairs), "pairs")
     return made
 
@@ -163,6 +167,8 @@ def _section(
         if effect.result is None:
             told.append(f"No effects: {effect.reason}")
         else:
+            if still := words.unchanged(effect.result):
+                told.append(f"At equal times no clip is changed by {' or '.join(still)}: the frames are the same.")
             told += [
                 words.turn(reversal, effect.result)
                 for reversal in words.turns(effect.result)
@@ -233,13 +239,21 @@ def _facts(material: Material, found: Sequence[Contest]) -> list[tuple[str, str]
         *([("titles", str(len(titles)))] if titles else []),
         ("configurations" if material.kind == "ablation" else "systems", str(len(material.systems))),
         ("quantities", f"{len(found)}, {ranking} of which may rank"),
-        *([("made", created)] if (created := str(facts.get("created") or study.get("created") or "")) else []),
+        *([("made", _date(created))] if (created := str(facts.get("created") or study.get("created") or "")) else []),
         *([("AnimeGen", version)] if (version := environment.get("animegen")) else []),
     ]
 
 
 def _title(material: Material) -> str:
-    return f"{'Ablation' if material.kind == 'ablation' else 'Evaluation'} {material.source.resolve().name}"
+    name = material.source.resolve().name
+    if material.ablation is not None:
+        return " × ".join(factor.name for factor in material.ablation.design.factors)
+    return f"Evaluation {name}" if name.lower() != "evaluation" else "Evaluation"
+
+
+def _date(stamp: str) -> str:
+    """A time of JSON as people read it."""
+    return re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d)(:\d\d)?\+00:00$", r"\1 \2 UTC", stamp)
 
 
 def _commands(material: Material, argv: Sequence[str]) -> list[tuple[str, str]]:

@@ -53,6 +53,12 @@ def of_ablation(found: Sequence[Effects]) -> list[Finding]:
         shown = [effect for effect in one.result.effects if is_shown(effect)]
         kind: Kind = "effect" if one.contest.ranks else "diagnostic"
         said += [Finding(kind, effect_sentence(effect, one.result), one.result.metric) for effect in shown]
+    idle = {name for one in able if one.result for name in unchanged(one.result)}
+    for name in (factor.name for factor in able[0].result.design.factors) if able and able[0].result else ():
+        where = [one.result.metric for one in able if one.result and name in unchanged(one.result)]
+        if name in idle:
+            text = f"{name} changes nothing whatever at equal times in {_listed(where)}: the frames are the same there."
+            said.append(Finding("nothing", text))
     quiet = [one.result.metric for one in able if one.result and not any(map(is_shown, one.result.effects))]
     if quiet:
         text = f"No effect of any factor is shown in {_listed(quiet)}: that is no proof that there is none."
@@ -78,6 +84,11 @@ def effect_sentence(effect: Effect, result: FactorialResult) -> str:
     verb = "raises" if test.mean > 0 else "lowers"
     others = " on average over the other factors" if len(result.design.factors) > 1 else ""
     return f"{moved} {verb} {result.metric} by {size.lstrip('+−')}{others} {evidence}{_judged(test.mean, result)}."
+
+
+def unchanged(result: FactorialResult) -> list[str]:
+    """Factors that change no pair at all: what is compared is the same, as where an upsampler keeps its frames."""
+    return [e.levels[0][0] for e in result.effects if len(e.levels) == 1 and e.test.mean == 0 == (e.test.sd or 0)]
 
 
 def turns(result: FactorialResult) -> list[Reversal]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ class Played:
         fps: Frames per second.
         frames: Number of frames.
         width, height: As it is shown, px.
+        about: What the system is made of, as a configuration's levels: ``flat · none · flow x4``.
     """
 
     config: str
@@ -55,6 +56,7 @@ class Played:
     frames: int
     width: int
     height: int
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,14 @@ class PairMedia:
     lost: tuple[str, ...]
 
 
-def gather(pair: PairMaterial, number: int, out: Path, *, with_controls: bool) -> PairMedia:
+def gather(
+    pair: PairMaterial,
+    number: int,
+    out: Path,
+    *,
+    with_controls: bool,
+    levels: Mapping[str, Sequence[str]] | None = None,
+) -> PairMedia:
     """Bring what can be played of a pair into the folder of a report.
 
     Args:
@@ -84,6 +93,7 @@ def gather(pair: PairMaterial, number: int, out: Path, *, with_controls: bool) -
         number: Of the pair, which names its files: whatever a pair is called, a file name is letters and digits.
         out: Folder of the report.
         with_controls: Draw the controls of its panels too.
+        levels: By configuration of an ablation, its levels.
     """
     clips: list[Played] = []
     lost: list[str] = []
@@ -93,7 +103,8 @@ def gather(pair: PairMaterial, number: int, out: Path, *, with_controls: bool) -
         try:
             pictures, rate, file = opened(clip)
             name = f"{number:03d}-{place:02d}"
-            clips.append(_kept(out, name, clip.config, pictures, rate, file))
+            kept = _kept(out, name, clip.config, pictures, rate, file)
+            clips.append(replace(kept, about=" · ".join((levels or {}).get(clip.config, ()))))
         except (AnimeGenError, OSError) as error:
             lost.append(f"{clip.config}: {error}")
             continue

@@ -69,7 +69,7 @@ def percent(share: float | None) -> str:
     """A share with its sign: ``−61.3 %``."""
     if share is None or not math.isfinite(share):
         return NONE
-    return _minus(f"{100 * share:+.1f} %")
+    return _minus(f"{100 * share:+.1f} %") if share else "0 %"
 
 
 def _minus(text: str) -> str:

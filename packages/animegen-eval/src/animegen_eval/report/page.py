@@ -61,7 +61,8 @@ class Page:
         main: Tables of systems.
         markdown: The same for a paper.
         quantities: A section each.
-        by_title, worst, native, gates, disqualified, missing: Tables; None or empty where there is nothing to tell.
+        by_title, by_subset, published, worst, native, gates, disqualified, missing: Tables; None or empty where there
+            is nothing to tell.
         notes: What the evaluation noted.
         provenance: Tables of versions, metrics, weights, inputs.
         commands: (what, command line).
@@ -70,6 +71,7 @@ class Page:
         codes: Legend of configurations: (name, levels).
         directed: Number of quantities of which one direction is better.
         clip_note: What must be known of the clips.
+        published_notes: What must be known of published scores.
     """
 
     title: str
@@ -94,6 +96,9 @@ class Page:
     codes: Sequence[tuple[str, str]]
     directed: int
     clip_note: str = ""
+    by_subset: Sequence[Table] = ()
+    published: Table | None = None
+    published_notes: Sequence[str] = ()
 
 
 def render(page: Page) -> str:

@@ -151,7 +151,7 @@
     video.setAttribute("aria-label", clip.config);
     const record = { element: video, fps: clip.fps, span: span(clip), broken: false, control: clip.control };
     const caption = node("figcaption");
-    caption.append(node("b", clip.config), ` ${clip.control ? "control, " : ""}${clip.frames} frames, ${+clip.fps.toFixed(3)} fps`);
+    caption.append(node("b", clip.config), clip.about ? ` ${clip.about}` : "", node("small", `${clip.control ? "control, " : ""}${clip.frames} frames, ${+clip.fps.toFixed(3)} fps`));
     video.addEventListener("error", () => { record.broken = true; caption.append(node("small", "this browser cannot play it")); });
     video.addEventListener("click", () => (playing ? pause() : start()));
     figure.append(video, caption);
