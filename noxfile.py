@@ -16,6 +16,10 @@ EVAL = "./packages/animegen-eval"
 KIT = "./packages/animegen-testing"
 TORCH = "./packages/animegen-torch"
 TOOLS = ("pytest", "pytest-xdist", "hypothesis", "pytest-benchmark")
+BESIDE = ("-n", "2", "--dist", "worksteal")
+"""Tests two at a time."""
+ONE_THREAD = {"OMP_NUM_THREADS": "1"}
+"""For torch where tests run beside one another: small networks gain more from that than from threads."""
 PLUGINS = sorted(
     path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml") if not path.parent.name.startswith("_")
 )
@@ -41,7 +45,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """The whole test suite: what needs no torch here, then each plugin in an environment of its own."""
     install(session, *editable(*CORE, EVAL, KIT), *TOOLS, "scikit-image")
-    session.run("pytest", "-n", "2", "--dist", "worksteal", *CORE, EVAL, KIT, "tests", *session.posargs)
+    session.run("pytest", *BESIDE, *CORE, EVAL, KIT, "tests", *session.posargs)
     if not session.posargs:
         session.notify("torch_tests")
         for plugin in PLUGINS:
@@ -52,7 +56,7 @@ def tests(session: nox.Session) -> None:
 def torch_tests(session: nox.Session) -> None:
     """The tests of what torch plugins share."""
     install(session, *editable(CORE[0], KIT, f"{TORCH}[train]"), *TOOLS)
-    session.run("pytest", TORCH, *session.posargs)
+    session.run("pytest", *BESIDE, TORCH, *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
@@ -60,7 +64,7 @@ def torch_tests(session: nox.Session) -> None:
 def plugin_tests(session: nox.Session, name: str) -> None:
     """The tests of one plugin, with everything that it needs and nothing else."""
     install(session, *editable(*CORE, KIT, *helpers(name), f"./plugins/{name}"), *TOOLS)
-    session.run("pytest", f"plugins/{name}", *session.posargs)
+    session.run("pytest", *BESIDE, f"plugins/{name}", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
@@ -68,7 +72,7 @@ def minimums(session: nox.Session) -> None:
     """The suite at the lowest versions that the distributions say they accept."""
     lowest = [f"{name}=={version}" for name, version in lowest_versions().items()]
     session.install(*editable(*CORE, EVAL, KIT), *lowest, *TOOLS, "scikit-image")
-    session.run("pytest", "-n", "2", *CORE, EVAL, KIT, "-m", "not slow", *session.posargs)
+    session.run("pytest", *BESIDE, *CORE, EVAL, KIT, "-m", "not slow", *session.posargs)
 
 
 @nox.session
