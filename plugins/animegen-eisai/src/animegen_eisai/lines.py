@@ -72,12 +72,13 @@ def distances(lines: Tensor) -> Tensor:
         lines: (N, 1, H, W) bool.
 
     Returns:
-        (N, 1, H, W) float32, px, exact. On the processor by OpenCV, whose time grows with the pixels alone.
+        (N, 1, H, W) float32, px, exact. By OpenCV on the processor, whose time grows with the pixels alone; on CUDA
+        where they are.
     """
-    if lines.device.type != "cpu":
+    if lines.device.type == "cuda":
         return distances_by_torch(lines)
-    maps = [torch.from_numpy(line_distance(one.numpy())) for one in lines[:, 0]]
-    return torch.stack(maps)[:, None]
+    maps = [torch.from_numpy(line_distance(one.cpu().numpy())) for one in lines[:, 0]]
+    return torch.stack(maps)[:, None].to(lines.device)
 
 
 def distances_by_torch(lines: Tensor) -> Tensor:
