@@ -16,6 +16,7 @@ from animegen_tooncrafter.diffusion.resampler import ResamplerConfiguration
 from animegen_tooncrafter.diffusion.schedule import ScheduleConfiguration
 from animegen_tooncrafter.diffusion.sketch_encoder import PUBLISHED as PUBLISHED_SKETCH
 from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
+from animegen_torch.diffusion.published import autoencoder_sizes
 from animegen_torch.diffusion.text import TextConfiguration
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -73,7 +74,7 @@ def configuration_of(parts: Mapping[str, Shapes], heads: Mapping[str, int] | Non
     if "sketch" in parts:
         found["sketch"] = unet_of(parts["sketch"], widths["sketch"], dropout=0.0)
     if "first_stage" in parts:
-        found["first_stage"] = first_stage_of(parts["first_stage"])
+        found["first_stage"] = autoencoder_sizes(parts["first_stage"])
     if "text" in parts:
         found["text"] = text_of(parts["text"], widths["text"])
     if "image" in parts:
@@ -107,21 +108,6 @@ def unet_of(shapes: Shapes, head_width: int, *, dropout: float = UNetConfigurati
         num_head_channels=head_width,
         context_dim=shapes["middle_block.1.transformer_blocks.0.attn2.to_k.weight"][1],
         dropout=dropout,
-    )
-
-
-def first_stage_of(shapes: Shapes) -> FirstStageConfiguration:
-    """Of encoder and decoder."""
-    ch, channels = shapes["encoder.conv_in.weight"][:2]
-    levels = count(shapes, r"encoder\.down\.(\d+)\.")
-    return FirstStageConfiguration(
-        ch=ch,
-        ch_mult=tuple(shapes[f"encoder.down.{level}.block.0.conv1.weight"][0] // ch for level in range(levels)),
-        num_res_blocks=count(shapes, r"encoder\.down\.0\.block\.(\d+)\."),
-        z_channels=shapes["encoder.conv_out.weight"][0] // 2,
-        embed_dim=shapes["quant_conv.weight"][0] // 2,
-        in_channels=channels,
-        out_ch=shapes["decoder.conv_out.weight"][0],
     )
 
 
