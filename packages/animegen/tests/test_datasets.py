@@ -143,6 +143,28 @@ def test_a_stretch_is_the_same_wherever_it_is_begun(tmp_path: Path, source: int,
         assert [(slot, number(frame.image())) for slot, frame in video.stretch(first, stop)] == whole[first:stop]
 
 
+@pytest.mark.parametrize("suffix", ["mkv", "ts"])
+def test_groups_that_lean_on_the_ones_before_are_read_from_their_middle(tmp_path: Path, suffix: str) -> None:
+    """Open groups of pictures: after a key frame come some that are shown before it and need the last group."""
+    av = pytest.importorskip("av")
+    path = tmp_path / f"video.{suffix}"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        stream.options = {"bf": "3", "g": "10", "x264-params": "open-gop=1:b-adapt=0"}
+        for picture in pictures(40):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    video = EvenVideo.look(path, Fraction(24))
+    assert video.seekable
+    whole = [(slot, frame.image().tobytes()) for slot, frame in video.stretch()]
+    assert len(whole) == 40
+    for first in range(0, 40, 3):
+        assert [(k, frame.image().tobytes()) for k, frame in video.stretch(first, first + 4)] == whole[
+            first : first + 4
+        ]
+
+
 def test_a_folder_of_pictures_has_the_rate_it_is_given(tmp_path: Path) -> None:
     write_folder(tmp_path / "frames", iter(pictures(6)))
     video = EvenVideo.look(tmp_path / "frames", Fraction(24), folder_fps=Fraction(12))

@@ -232,6 +232,16 @@ def test_nothing_is_worked_out_twice(videos: Path, tmp_path: Path, monkeypatch: 
     assert before == {path: path.stat().st_mtime_ns for path in before}
 
 
+def test_what_a_kill_left_half_written_is_swept_away(videos: Path, tmp_path: Path) -> None:
+    made = make([videos / "held.mkv"], tmp_path, LEAN)
+    name = read_manifest(made.files[0])[0].images
+    (tmp_path / name / "000004.png").unlink()
+    for part in (".000004.0badcafe.part.png", ".000002.0badcafe.part.png"):
+        (tmp_path / name / part).write_bytes(b"half")
+    make([videos / "held.mkv"], tmp_path, LEAN)
+    assert {path.name for path in (tmp_path / name).iterdir()} == {"000002.png", "000004.png", "000006.png"}
+
+
 KILLED = """
 import os, sys
 from pathlib import Path

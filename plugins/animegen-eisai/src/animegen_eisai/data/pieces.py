@@ -124,6 +124,8 @@ class Pictures:
     def __call__(self, piece: Piece) -> int:
         """How many triplets were not there yet."""
         absent = [triplet for triplet in piece.triplets if self._files(piece.place, triplet)]
+        for triplet in absent:
+            _sweep(piece.place, name_of(triplet))
         for triplet, frames in windows(piece.video, absent):
             pictures = [sized(frame, *KEPT, self._options.fit) for frame in frames]
             for path, index in self._files(piece.place, triplet):
@@ -149,6 +151,12 @@ class Pictures:
         flows = torch.stack((self._motion.between(b, a), self._motion.between(a, b))).flip(1)  # published as (dy, dx)
         with replacing(path) as beside:
             torch.save(flows.contiguous(), beside)
+
+
+def _sweep(folder: Path, name: str) -> None:
+    """Remove what a killed process has left half written of a triplet."""
+    for part in (*(folder / "images" / name).glob(".*.part.*"), *(folder / "flows").glob(f".{name}.*.part.*")):
+        part.unlink(missing_ok=True)
 
 
 class _Seen:
