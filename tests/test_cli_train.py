@@ -226,3 +226,22 @@ def test_trainers_are_listed_and_shown(finish: Callable[..., Any], slope: dict[s
     assert "-o trainer.rate=0.1" in shown
     checked = finish("plugins", "check", "acme-slope", env=slope)
     assert checked.code == 0 and "acme_slope:Slope can be imported" in checked.out
+
+
+@pytest.mark.parametrize(
+    ("style", "line"),
+    [
+        ("plain", "[2/4] validation: loss 0.25000, lpips 0.12500"),
+        ("json", '{"event": "validation", "step": 2, "steps": 4, "loss": 0.25, "lpips": 0.125}'),
+    ],
+)
+def test_a_validation_is_told_with_its_step(style: str, line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from animegen.training.records import TrainingStep
+    from animegen_cli.console import Console
+    from animegen_cli.training_progress import TrainingProgress
+
+    progress = TrainingProgress(Console(progress=style))
+    progress(TrainingStep(2, 4, 0.5, 1e-3, 3.0, {"loss": 0.25, "lpips": 0.125}))
+    assert capsys.readouterr().err.splitlines()[0] == line
+    progress(TrainingStep(3, 4, 0.5, 1e-3, 3.0))
+    assert "validation" not in capsys.readouterr().err
