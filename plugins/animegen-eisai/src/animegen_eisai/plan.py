@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from animegen.stages import Context
     from animegen_eisai.plugin import EisaiOptions
 
-_FIXED = 64 << 20
+_FIXED = 96 << 20
 _PIXEL = {"cpu": 700}
 _PIXEL_AT_ONCE = 2400
 _SEEN = 600
