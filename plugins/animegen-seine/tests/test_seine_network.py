@@ -96,6 +96,22 @@ def test_half_precision(small: UNet, dtype: torch.dtype, far: float) -> None:
     assert float((result - expected).abs().max()) < far * float(expected.std()) * 4
 
 
+@torch.inference_mode()
+def test_branches_are_one_until_they_see_their_text(small: UNet) -> None:
+    """Two latents under three texts, against six calls; the first layers see each latent once."""
+    draw = torch.Generator().manual_seed(3)
+    x, text = torch.randn(2, 9, 3, 4, 4, generator=draw), torch.randn(6, 7, 32, generator=draw)
+    times, seen = torch.tensor([700, 20]), {}
+    expected = {"attn1.to_out": 6, "attn2.to_out": 18}
+    for name in expected:
+        part = small.get_submodule(f"down_blocks.0.attentions.0.transformer_blocks.0.{name}")
+        part.register_forward_hook(lambda module, given, _: seen.update({module: len(given[0])}))
+    together = small(x, times, text)
+    assert sorted(seen.values()) == sorted(expected.values())
+    apart = [small(x[i % 2, None], times[i % 2, None], text[i, None]) for i in range(6)]
+    torch.testing.assert_close(together, torch.cat(apart), atol=2e-5, rtol=0)
+
+
 def test_gradients_take_the_same_way(small: UNet) -> None:
     """Outside inference nothing is written over: the result is the same."""
     draw = torch.Generator().manual_seed(3)

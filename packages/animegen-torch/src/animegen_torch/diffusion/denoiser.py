@@ -32,7 +32,8 @@ class Denoiser:
     """A U-Net with everything that stays the same over the steps of a clip.
 
     Args:
-        unet: Ready for inference; an `nn.Module` that is a `Network` and is called with latents, timesteps and context.
+        unet: Ready for inference; an `nn.Module` that is a `Network` and is called with latents, timesteps and
+            context; the context may be for several times as many samples, one branch of guidance behind the other.
         tokens: Context of each branch that guidance may ask for, (B, L, W); see `guidance`.
         beside: What is put behind the noisy latents on their channel axis, (B, C, T, h, w).
         together: Run all branches of a step in one call. Separately they take as many calls and less memory; the
@@ -88,8 +89,6 @@ class Denoiser:
             latents, times: Of one branch, (B, C, T, h, w) and (B,); the same for all.
             start, stop: Those of one or several branches.
         """
-        branches = (stop - start) // len(latents)
-        latents, times = latents.repeat(branches, 1, 1, 1, 1), times.repeat(branches)
         prediction: Tensor = self.network(latents, times, self.context.of(start, stop))
         return prediction
 

@@ -46,6 +46,11 @@ def dtype_of(layer: nn.Module) -> torch.dtype:
     return next(layer.parameters()).dtype
 
 
+def for_each_branch(x: Tensor, frames: int) -> Tensor:
+    """What is the same for every branch of guidance, (F, ...), once for each of them, (frames, ...)."""
+    return x if len(x) == frames else torch.cat([x] * (frames // len(x)))
+
+
 class GroupNorm(nn.GroupNorm):
     """Group norm of (N, C, H, W) that keeps channels-last memory.
 

@@ -9,12 +9,14 @@ from torch import Tensor, cat, nn
 from animegen_seine.network.architecture import LevelPlan, UNetConfiguration
 from animegen_seine.network.transformer import Frames, Transformer
 from animegen_torch.diffusion.context import Context
-from animegen_torch.diffusion.layers import Conv3x3, GroupNorm, SiLU, Upsample, from_clip, to_clip
+from animegen_torch.diffusion.layers import Conv3x3, GroupNorm, SiLU, Upsample, for_each_branch, from_clip, to_clip
 
 
 @dataclass(frozen=True)
 class Call:
-    """What all layers of one call share: the embedding of time (B, E), activated; the frames; the text."""
+    """What all layers of one call share: the embedding of time, activated, (B, E) for every sample of the context; the
+    frames; the text.
+    """
 
     embedding: Tensor
     frames: Frames
@@ -48,7 +50,7 @@ class ResBlock(nn.Module):
     def forward(self, x: Tensor, call: Call) -> Tensor:
         frames = call.frames.count
         y: Tensor = self.conv1(self.act(self.norm1.over(x, frames)))
-        shift = self.time_emb_proj(call.embedding.to(y.dtype))
+        shift = self.time_emb_proj(call.embedding[: len(x) // frames].to(y.dtype))
         clip = y.view(shift.shape[0], -1, *y.shape[1:])
         clip += shift[:, None, :, None, None]
         y = self.conv2(self.act(self.norm2.over(y, frames)))
@@ -116,7 +118,7 @@ class Up(Level):
     def forward(self, x: Tensor, skips: list[Tensor], call: Call) -> Tensor:
         """Takes its skips off the end of `skips`; ends at the size of the next."""
         for index in range(len(self.resnets)):
-            x = self.at(index, cat((x, skips.pop()), 1), call)
+            x = self.at(index, cat((x, for_each_branch(skips.pop(), len(x))), 1), call)
         for layer in self.upsamplers:
             height, width = skips[-1].shape[2:]
             x = layer(x, (height, width))

@@ -10,7 +10,7 @@ from torch.nn.functional import linear
 
 from animegen_seine.network.position import RelativeBias, Turn, buckets
 from animegen_torch.diffusion.attention import CrossAttention, Keys, SelfAttention
-from animegen_torch.diffusion.layers import FeedForward, GroupNorm, to_image, to_tokens
+from animegen_torch.diffusion.layers import FeedForward, GroupNorm, for_each_branch, to_image, to_tokens
 
 EPS = 1e-6
 
@@ -59,6 +59,7 @@ class Block(nn.Module):
 
     def forward(self, tokens: Tensor, keys: Keys, frames: Frames) -> Tensor:
         tokens = self.attn1.over_space(self.norm1(tokens)).add_(tokens)
+        tokens = for_each_branch(tokens, len(keys.text[0]) * frames.count)
         tokens = self.attn2(self.norm2(tokens), keys).add_(tokens)
         tokens = self.attn_temp(self.norm_temp(tokens), frames).add_(tokens)
         result: Tensor = self.ff(self.norm3(tokens))
@@ -76,7 +77,10 @@ class Pixelwise(nn.Conv2d):
 
 
 class Transformer(nn.Module):
-    """Each frame's pixels as tokens: (B·T, C, H, W) -> the same. The norm before it is frame by frame."""
+    """Each frame's pixels as tokens: (B·T, C, H, W) -> the same. The norm before it is frame by frame.
+
+    Frames that are the same for every branch of guidance come once and leave once for each.
+    """
 
     def __init__(self, channels: int, heads: int, context: int, groups: int) -> None:
         super().__init__()
@@ -90,7 +94,9 @@ class Transformer(nn.Module):
         tokens = self.proj_in(to_tokens(self.norm(x)))
         for block, its_keys in zip(self.transformer_blocks, keys, strict=True):
             tokens = block(tokens, its_keys, frames)
-        return to_image(self.proj_out(tokens).add_(to_tokens(x)), height, width)
+        tokens = self.proj_out(tokens)
+        tokens.view(-1, *x.shape[:1], *tokens.shape[1:]).add_(to_tokens(x))
+        return to_image(tokens, height, width)
 
     def keys(self, text: Tensor) -> tuple[Keys, ...]:
         """Keys and values of the text (B, L, W) for each block."""

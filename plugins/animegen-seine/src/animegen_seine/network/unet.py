@@ -55,10 +55,12 @@ class UNet(nn.Module):
             x: Noisy latents, and behind them on the channel axis the mask and the latents of the given frames:
                 (B, 9, T, H, W) of any floating type, any height and width.
             timesteps: (B,), 0 to 999.
-            context: From `prepare` (once per clip), or the text's tokens themselves, (B, L, W).
+            context: From `prepare` (once per clip), or the text's tokens themselves, (B, L, W). Of k · B samples, it is
+                k texts for each latent, one behind the other: the branches of guidance. What comes before the first
+                attention to the text is the same for them and computed once.
 
         Returns:
-            (B, 4, T, H, W) float32.
+            (k · B, 4, T, H, W) float32.
 
         Raises:
             ValueError: The context is for other samples or frames.
@@ -66,11 +68,12 @@ class UNet(nn.Module):
         samples, _, frames, _, _ = x.shape
         if isinstance(context, Tensor):
             context = self.prepare(context, frames)
-        if (context.samples, context.frames) != (samples, frames):
+        if context.samples % samples or context.frames != frames:
             raise ValueError(
                 f"the context is for {context.samples} × {context.frames} frames, the latents are {samples} × {frames}"
             )
         embedding = self.time_embedding(sinusoids(timesteps, self.configuration.widths[0]))
+        embedding = embedding.repeat(context.samples // samples, 1)
         call = Call(nn.functional.silu(embedding), Frames.of(frames, x.device), context)
         h = self.conv_in(x.transpose(1, 2).flatten(0, 1).to(self.dtype, memory_format=torch.channels_last))
         skips = [h]
@@ -81,7 +84,7 @@ class UNet(nn.Module):
         for up in self.up_blocks:
             h = up(h, skips, call)
         noise: Tensor = self.conv_out(self.act(self.conv_norm_out.over(h, frames)))
-        return noise.view(samples, frames, *noise.shape[1:]).transpose(1, 2).float().contiguous()
+        return noise.view(context.samples, frames, *noise.shape[1:]).transpose(1, 2).float().contiguous()
 
     def prepare(self, tokens: Tensor, frames: int) -> Context:
         """Keys and values of every transformer for the text (B, L, W) of clips of `frames` frames."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor, nn
 
 from animegen_torch.diffusion.attention import CrossAttention, Keys, SelfAttention
@@ -12,6 +11,7 @@ from animegen_torch.diffusion.layers import (
     FeedForward,
     GroupNorm,
     Pointwise,
+    for_each_branch,
     from_clip,
     to_clip,
     to_image,
@@ -19,11 +19,6 @@ from animegen_torch.diffusion.layers import (
 )
 
 EPS = 1e-6
-
-
-def for_each_branch(x: Tensor, frames: int) -> Tensor:
-    """What is the same for every branch of guidance, (F, ...), once for each of them, (frames, ...)."""
-    return x if len(x) == frames else torch.cat([x] * (frames // len(x)))
 
 
 class SpatialBlock(nn.Module):

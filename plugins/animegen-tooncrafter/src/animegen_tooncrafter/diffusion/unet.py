@@ -17,12 +17,12 @@ from animegen_tooncrafter.diffusion.architecture import BlockPlan, UNetConfigura
 from animegen_tooncrafter.diffusion.control import Control
 from animegen_tooncrafter.diffusion.resblock import ResBlock
 from animegen_tooncrafter.diffusion.tokens import split_context
-from animegen_tooncrafter.diffusion.transformer import SpatialTransformer, TemporalTransformer, for_each_branch
+from animegen_tooncrafter.diffusion.transformer import SpatialTransformer, TemporalTransformer
 from animegen_torch.diffusion.attention import Keys
 from animegen_torch.diffusion.context import Context
 from animegen_torch.diffusion.embedding import sinusoids
 from animegen_torch.diffusion.inference import lay_out
-from animegen_torch.diffusion.layers import Downsample, GroupNorm, SiLU, Upsample, dtype_of
+from animegen_torch.diffusion.layers import Downsample, GroupNorm, SiLU, Upsample, dtype_of, for_each_branch
 
 INIT_HEADS = 8
 
@@ -144,7 +144,7 @@ class UNet(nn.Module):
             del skip
             h = self._run(block, h, call, context, f"output_blocks.{index}")
         v: Tensor = self.out(h)
-        return v.unflatten(0, (-1, frames)).transpose(1, 2).float().contiguous()
+        return v.view(-1, frames, *v.shape[1:]).transpose(1, 2).float().contiguous()
 
     def prepare(self, tokens: Tensor, frames: int) -> Context:
         """Keys and values of every transformer for the tokens (B, 77 + L, W) of a clip of `frames` frames."""
