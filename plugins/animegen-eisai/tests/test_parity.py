@@ -216,6 +216,9 @@ def ssl_dtm(case: GoldenCase) -> None:
         drawn = network.draw(pair, time)
         refined = torch.cat(refinement()(drawn.image, drawn.warp), 1)
         case.compare(name, strided(case, name, drawn.image))
+        for there in case.names(name.replace("ssl", "full_mean_std")):
+            parts = [one.double() for one in (drawn.image, refined[:, :3], refined[:, 3:])]
+            case.compare(there, [float(value) for one in parts for value in (one.mean(), one.std())])
         name = name.replace("ssl", "dtm")
         mostly(case, name, strided(case, name, refined))
         if time == 0.5:
