@@ -169,6 +169,21 @@ def test_stopped_and_called_again_nothing_is_worked_out_twice(
     assert data().code == 0 and worked.read_text().split() == numbers
 
 
+def test_two_at_once_do_not_work_on_one_folder(
+    data: Callable[..., Any], animegen_process: Callable[..., subprocess.Popen[str]], tally: dict[str, str], place: Path
+) -> None:
+    process = animegen_process("data", "tally", "b.txt", "--out", "made", "-o", "tally.pause=0.3", env=tally)
+    deadline = time.monotonic() + 60
+    while not (place / "made" / "worked.txt").is_file():
+        assert time.monotonic() < deadline and process.poll() is None
+        time.sleep(0.02)
+    other = data("-o", "tally.pause=0.3")
+    assert other.code == 5 and "another process is at work on made" in other.err
+    process.kill()
+    process.wait()
+    assert data().code == 0
+
+
 def test_more_material_is_added_and_other_options_are_refused(data: Callable[..., Any], place: Path) -> None:
     assert data(material=("a.txt",)).code == 0
     assert data().code == 0

@@ -24,6 +24,7 @@ from animegen.errors import AnimeGenError, InputError, InterruptedRun, ResourceE
 from animegen.memory import in_words
 from animegen.pipeline.progress import Reporter
 from animegen.pipeline.session import StageContext, blame, check_files
+from animegen.pipeline.store import disk_error
 from animegen.registry import check_libraries, import_target
 from animegen.settings.resolve import Choice
 from animegen.weights.store import WeightStore
@@ -31,6 +32,7 @@ from animegen.weights.store import WeightStore
 log = logging.getLogger("animegen")
 
 GO_ON = "the same command goes on from there"
+LOCK = ".lock"
 
 
 class Making:
@@ -66,7 +68,7 @@ class Making:
             if not path.exists():
                 raise InputError(f"{path} is not here.", hint=f"MATERIAL is {settings.spec.material}")
         self._earlier = read_dataset(out)
-        if self._earlier is None and out.is_dir() and any(out.iterdir()):
+        if self._earlier is None and out.is_dir() and any(path.name != LOCK for path in out.iterdir()):
             raise UsageError(f"{out} holds something else than a dataset.", hint="name another folder: --out DIR")
         self._choice = Choice(KIND, settings.maker, settings.options, "command line")  # type: ignore[arg-type]
         data = settings.data.values
@@ -108,15 +110,13 @@ class Making:
 
         Raises:
             InterruptedRun: Ctrl-C; what is finished is kept.
+            ResourceError: Another process is at work on the folder.
             AnimeGenError: As the class says.
         """
         plan = self._planned()
         self.check()
-        if self._force and self._earlier is not None:
-            shutil.rmtree(self.out)
-            self._earlier = None
-        record = DataRecord.of(self.settings, plan, self._weight_digests(), self._earlier)
-        with self._recorded(record):
+        record = DataRecord.of(self.settings, plan, self._weight_digests(), None if self._force else self._earlier)
+        with _locked(self.out), self._recorded(record):
             with blame(self._choice, smaller="fewer --jobs, or "):
                 result = self._maker(self.material, self.out, self.settings.data.values.order, self.reporter)
             record.status, record.summary, record.use = "done", result.summary, result.use
@@ -167,8 +167,9 @@ class Making:
     @contextmanager
     def _recorded(self, record: DataRecord) -> Iterator[None]:
         """Keep data.json true, however the making ends."""
-        self.out.mkdir(parents=True, exist_ok=True)
         began = time.monotonic()
+        if self._force and self._earlier is not None:
+            _empty(self.out)
         self._save(record)
         try:
             yield
@@ -187,3 +188,32 @@ class Making:
 
     def _save(self, record: DataRecord) -> None:
         write_bytes(self.out / record.FILE, record.to_json().encode())
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """As long as the block runs, no other process works on the folder. A killed one leaves nothing behind."""
+    from filelock import FileLock, Timeout
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / LOCK)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise ResourceError(
+            f"another process is at work on {folder}.", hint="wait for it, or name another folder: --out DIR"
+        ) from None
+    except OSError as error:
+        raise disk_error(error, folder) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.name != LOCK:
+            path.unlink()

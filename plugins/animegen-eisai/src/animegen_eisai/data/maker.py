@@ -228,9 +228,9 @@ class _Passes:
             if self.options.cuts:
                 inside = [triplet for triplet in triplets if one.shots[triplet[0]] == one.shots[triplet[2]]]
                 one.across, triplets = len(triplets) - len(inside), inside
-            for first in range(0, len(triplets), _TRIPLETS):
+            for first, part in _parts(one.video, triplets):
                 place = self.out / WORK / one.name / f"judgements-{first:07d}.jsonl"
-                pieces[Piece(one.video.even, place, triplets=tuple(triplets[first : first + _TRIPLETS]))] = one
+                pieces[Piece(one.video.even, place, triplets=part)] = one
         rows = self._do(2, "judgements", pieces, Judgements, (self.options, *given), "triplets")
         for piece, one in pieces.items():
             one.judged += rows[piece]
@@ -239,8 +239,8 @@ class _Passes:
         pieces = {}
         for one in found:
             taken: list[Triplet] = [tuple(row["frames"]) for row in one.taken]
-            for first in range(0, len(taken), _TRIPLETS):
-                pieces[Piece(one.video.even, one.folder, triplets=tuple(taken[first : first + _TRIPLETS]))] = one
+            for _, part in _parts(one.video, taken):
+                pieces[Piece(one.video.even, one.folder, triplets=part)] = one
         self._do(3, "pictures", pieces, Pictures, (self.options, *given), "triplets")
 
     def _do(
@@ -270,6 +270,12 @@ def _segments(video: Video, length: int) -> list[tuple[int, int | None]]:
         return [(1, None)]
     edges = [1, *range(length, even.slots, length)]
     return [*pairwise(edges), (edges[-1], None)]
+
+
+def _parts(video: Video, triplets: Sequence[Triplet]) -> list[tuple[int, tuple[Triplet, ...]]]:
+    """Triplets of one piece each, with the number of the first; a video that is read from its beginning is one."""
+    size = _TRIPLETS if video.even.seekable else max(1, len(triplets))
+    return [(first, tuple(triplets[first : first + size])) for first in range(0, len(triplets), size)]
 
 
 def _size(piece: Piece) -> int:

@@ -81,13 +81,16 @@ def make_motion(options: RrldOptions, path: Path | None, devices: Sequence[str],
         ResourceError: A device is not here.
         InputError: The file holds something else than RFR.
     """
+    share_processor(jobs)
     if options.flow == "dis":
-        if jobs > 1:
-            cv2.setNumThreads(max(1, cv2.getNumberOfCPUs() // jobs))
         return DisMotion()
     assert path is not None
     allowed = pick_devices(devices, stage="rrld")
-    device = allowed[job % len(allowed)]
-    if jobs > 1 and device.type == "cpu":
+    return RfrMotion(path, allowed[job % len(allowed)], options.iterations)
+
+
+def share_processor(jobs: int) -> None:
+    """Take no more threads than one of `jobs` processes should."""
+    if jobs > 1:
         torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
-    return RfrMotion(path, device, options.iterations)
+        cv2.setNumThreads(max(1, cv2.getNumThreads() // jobs))

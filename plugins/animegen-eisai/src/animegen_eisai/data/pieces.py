@@ -22,7 +22,7 @@ from animegen.video.even import EvenVideo
 from animegen_eisai.data.duplicates import NONE, ChangeDetector
 from animegen_eisai.data.frames import KEPT, sized
 from animegen_eisai.data.linearity import HEIGHT, WIDTH, is_credits, judge
-from animegen_eisai.data.motion import Motion, make_motion
+from animegen_eisai.data.motion import Motion, make_motion, share_processor
 
 if TYPE_CHECKING:
     from animegen.media import Image
@@ -55,8 +55,7 @@ class Changes:
 
     def __init__(self, options: RrldOptions, job: int, jobs: int) -> None:
         self._options = options
-        if jobs > 1:
-            torch.set_num_threads(max(1, torch.get_num_threads() // jobs))
+        share_processor(jobs)
 
     def __call__(self, piece: Piece) -> list[dict[str, Any]]:
         """Rows ``{"frame": slot, "rgb_mean": ..., ..., "cut": score}``; slot 0 has none."""
