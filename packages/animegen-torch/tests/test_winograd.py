@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -37,6 +39,27 @@ def test_is_the_convolution(height: int, width: int, columns: int, bias: bool, m
         assert result.stride(1) == 1
         torch.testing.assert_close(result.double(), exact, atol=1e-5, rtol=1e-5)
         assert torch.equal(x, before)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("height", [3, 4, 16, 23, 64])
+def test_bands_of_one_picture_change_no_bit_and_take_less_memory(height: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, weight, bias = given(3, height, 20)
+    monkeypatch.setattr(winograd, "PIECE", 1 << 40)
+    whole = three_rows(x, weight, bias)
+    seen: list[int] = []
+    inner = winograd._four_rows
+
+    def watched(rows: torch.Tensor, start: int, kernel_at: Any, bias: Any, out: torch.Tensor) -> None:
+        seen.append(out.shape[1])
+        inner(rows, start, kernel_at, bias, out)
+
+    monkeypatch.setattr(winograd, "_four_rows", watched)
+    for piece in (1, x[:1].nbytes // 3, x.nbytes):
+        monkeypatch.setattr(winograd, "PIECE", piece)
+        seen.clear()
+        assert torch.equal(three_rows(x, weight, bias), whole)
+        assert piece > 1 or set(seen) == {4}
 
 
 @torch.inference_mode()

@@ -63,23 +63,32 @@ def three_rows(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     pieces = list(_pieces(x, wide=across > 1))
     # Together the kernels are twice the weights: they are kept only where they are used again.
     kernels = [_kernel(weight, point) for point in range(INFINITY + 1)] if len(pieces) > 1 else None
-    for part in pieces:
-        rows = x.permute(0, 2, 3, 1)[part[0], :, part[1]]
+    for items, band, columns in pieces:
+        rows = x.permute(0, 2, 3, 1)[items, :, columns]
         at = partial(_kernel, weight) if kernels is None else kernels.__getitem__
-        _four_rows(rows, at, bias, result[part[0], :, part[1]])
+        out = result[items, ROWS * band.start : ROWS * band.stop, columns]
+        _four_rows(rows, ROWS * band.start, at, bias, out)
     return result[:, :height].permute(0, 3, 1, 2)
 
 
-def _pieces(x: Tensor, *, wide: bool) -> Iterator[tuple[slice, slice]]:
-    """Parts of the first and last axis of `x`, one for each turn; of the last only where no kernel reaches across."""
+def _pieces(x: Tensor, *, wide: bool) -> Iterator[tuple[slice, slice, slice]]:
+    """Parts of `x`, one for each turn: items, blocks of rows, columns; of columns only where no kernel reaches across.
+
+    A block of rows knows nothing of the others, so how they are parted changes no bit.
+    """
     n, channels, height, width = x.shape
     column = channels * height * x.element_size()
-    if wide:
-        count = max(1, PIECE // (column * width))
-        yield from ((slice(start, start + count), slice(None)) for start in range(0, n, count))
-    else:
+    blocks = -(-height // ROWS)
+    if not wide:
         count = max(16, PIECE // (column * n))
-        yield from ((slice(None), slice(start, start + count)) for start in range(0, width, count))
+        yield from ((slice(None), slice(0, blocks), slice(start, start + count)) for start in range(0, width, count))
+        return
+    items = max(1, PIECE // (column * width))
+    turns = max(1, column * width // PIECE)
+    band = -(-blocks // turns)
+    for start in range(0, n, items):
+        for first in range(0, blocks, band):
+            yield slice(start, start + items), slice(first, min(first + band, blocks)), slice(None)
 
 
 def _kernel(weight: Tensor, point: int) -> Tensor:
@@ -97,14 +106,19 @@ def _kernel(weight: Tensor, point: int) -> Tensor:
     return kernel.contiguous(memory_format=torch.channels_last)
 
 
-def _four_rows(rows: Tensor, kernel_at: Callable[[int], Tensor], bias: Tensor | None, out: Tensor) -> None:
-    """`rows` (n, H, W, C) into `out` (n, 4 · blocks, W, C'); each of x0 ... x5 holds one row of every block of six."""
+def _four_rows(rows: Tensor, start: int, kernel_at: Callable[[int], Tensor], bias: Tensor | None, out: Tensor) -> None:
+    """`rows` (n, H, W, C) into `out` (n, 4 · blocks, W, C'), the result from row `start` on.
+
+    Each of x0 ... x5 holds one row of every block of six.
+    """
     n, height, width, channels = rows.shape
     last = out.shape[1]
     padded = rows.new_empty(n, last + 2, width, channels)
-    padded[:, 0] = 0
-    padded[:, 1 : height + 1] = rows
-    padded[:, height + 1 :] = 0
+    first, end = max(0, start - 1), min(height, start + last + 1)
+    before, filled = first - (start - 1), end - first
+    padded[:, :before] = 0
+    padded[:, before : before + filled] = rows[:, first:end]
+    padded[:, before + filled :] = 0
     x0, x1, x2, x3, x4, x5 = (padded[:, j : j + last - 3 : ROWS] for j in range(6))
 
     def product(x: Tensor, point: int) -> Tensor:
