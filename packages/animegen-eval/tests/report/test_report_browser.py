@@ -72,8 +72,10 @@ def test_the_page_loads_without_complaint_and_fetches_nothing(page: Any, complai
     ready(page)
     broken = "() => [...document.images].filter((image) => image.complete && !image.naturalWidth).length"
     assert page.evaluate(broken) == 0
-    assert page.locator("h1").inner_text() == "Ablation study"
+    assert page.locator("h1").inner_text() == "balloon-removal × preprocessing × upsampling"
     assert page.locator(".findings li").count() >= 3
+    captions = page.locator("#screens figure:has(video) figcaption").all_inner_texts()
+    assert captions[6].startswith("110 flat · descreen · none")
     assert page.locator("figure svg[role=img]").count() >= 4
     assert page.locator("b >> text=bold").count() == 0  # the pair's name is text
     assert complaints == []

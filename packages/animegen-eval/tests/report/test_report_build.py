@@ -110,7 +110,7 @@ def test_findings_are_those_of_the_numbers(built: build.Built) -> None:
 def test_a_disqualified_quantity_is_marked_and_makes_no_finding(built: build.Built) -> None:
     text = read(built.page.parent).text
     assert "won by crossfade, freeze" in text
-    assert "disqualified: crossfade, freeze wins" in text
+    assert "disqualified: won by crossfade, freeze" in text
 
 
 def test_numbers_at_the_native_rate_stand_only_beside_the_repeat_control(built: build.Built) -> None:

@@ -167,8 +167,6 @@ def _section(
         if effect.result is None:
             told.append(f"No effects: {effect.reason}")
         else:
-            if still := words.unchanged(effect.result):
-                told.append(f"At equal times no clip is changed by {' or '.join(still)}: the frames are the same.")
             told += [
                 words.turn(reversal, effect.result)
                 for reversal in words.turns(effect.result)
@@ -179,6 +177,8 @@ def _section(
     for figure in drawn:
         write_bytes(out / "figures" / f"{figure.name}.svg", figure.alone.encode())
     summary = next((str(one["summary"]) for one in _quantities(material) if one["name"] == first.quantity), "")
+    if effect is not None and effect.result is not None and (still := words.unchanged(effect.result)):
+        summary += f"{'. ' if summary else ''}At equal times {' and '.join(still)} changes nothing in it"
     data = _figure_data(name, contest, effect, out)
     return QuantitySection(
         f"q-{name}", first.quantity, first.unit, first.better, first.scope, summary, first.metric,

@@ -141,7 +141,6 @@ def disqualified_table(contests: Sequence[Contest]) -> Table | None:
 
 def missing_table(material: Material) -> Table | None:
     """Every value that is missing, with its reason; what is missing alike in several systems is told once."""
-    every = list(dict.fromkeys(row.config for row in material.rows))
     found: dict[tuple[str, str, str, str], list[str]] = {}
     for row in material.rows:
         if row.missing:
@@ -150,24 +149,22 @@ def missing_table(material: Material) -> Table | None:
     alike: dict[tuple[str, str, str, tuple[str, ...]], list[str]] = {}
     for (config, quantity, kind, reason), clips in found.items():
         alike.setdefault((quantity, kind, reason, tuple(dict.fromkeys(clips))), []).append(config)
+    having: dict[str, set[str]] = {}
+    for row in material.rows:
+        having.setdefault(row.quantity, set()).add(row.config)
     rows = tuple(
         (
             word(quantity),
             word(kind),
             plain_number(len(names_)),
             CellText(reason, reason, ", ".join(names_)),
-            word("all" if set(configs) >= _with(every, quantity, material) else ", ".join(configs)),
+            word("all" if set(configs) == having[quantity] else ", ".join(configs)),
         )
         for (quantity, kind, reason, names_), configs in alike.items()
     )
     heads = ("quantity", "what", "clips", "reason", "systems")
     columns = tuple(Column(name, numeric=name == "clips") for name in heads)
     return Table("missing", "Values that are missing, and why", columns, rows) if rows else None
-
-
-def _with(every: Sequence[str], quantity: str, material: Material) -> set[str]:
-    """Systems and controls that have the quantity at all."""
-    return {row.config for row in material.rows if row.quantity == quantity} & set(every)
 
 
 def _relative(change: RelativeChange) -> CellText:

@@ -53,12 +53,14 @@ def of_ablation(found: Sequence[Effects]) -> list[Finding]:
         shown = [effect for effect in one.result.effects if is_shown(effect)]
         kind: Kind = "effect" if one.contest.ranks else "diagnostic"
         said += [Finding(kind, effect_sentence(effect, one.result), one.result.metric) for effect in shown]
-    idle = {name for one in able if one.result for name in unchanged(one.result)}
-    for name in (factor.name for factor in able[0].result.design.factors) if able and able[0].result else ():
-        where = [one.result.metric for one in able if one.result and name in unchanged(one.result)]
-        if name in idle:
-            text = f"{name} changes nothing whatever at equal times in {_listed(where)}: the frames are the same there."
-            said.append(Finding("nothing", text))
+    idle: dict[str, list[str]] = {}
+    for one in able:
+        assert one.result is not None
+        for name in unchanged(one.result):
+            idle.setdefault(name, []).append(one.result.metric)
+    for name, where in idle.items():
+        place = "any quantity" if len(where) == len(able) else _listed(where)
+        said.append(Finding("nothing", f"At equal times {name} changes nothing whatever in {place}."))
     quiet = [one.result.metric for one in able if one.result and not any(map(is_shown, one.result.effects))]
     if quiet:
         text = f"No effect of any factor is shown in {_listed(quiet)}: that is no proof that there is none."

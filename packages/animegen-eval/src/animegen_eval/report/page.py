@@ -100,6 +100,11 @@ class Page:
     published: Table | None = None
     published_notes: Sequence[str] = ()
 
+    @property
+    def looks(self) -> set[str]:
+        """How cells of the main tables look: what the legend must explain."""
+        return {cell.look for table in self.main for row in table.rows for cell in row}
+
 
 def render(page: Page) -> str:
     """The page as HTML."""

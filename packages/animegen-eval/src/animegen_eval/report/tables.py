@@ -96,8 +96,16 @@ def effect_table(effects: Effects) -> Table | None:
         )
         for effect in result.effects
     )
-    heads = ("effect", "mean", "95 % interval", "BCa interval", "p (Holm, t)", "p (sign flips)", "dz")
-    columns = tuple(Column(name, numeric=place > 0) for place, name in enumerate(heads))
+    heads = (
+        ("effect", ""),
+        ("mean", ""),
+        ("95 % interval", "bootstrap over pairs, percentiles"),
+        ("BCa interval", "bootstrap over pairs, corrected for bias and skew"),
+        ("p (Holm, t)", "t test, corrected over all effects of all quantities"),
+        ("p (sign flips)", "permutation test, not corrected"),
+        ("dz", "mean over standard deviation of the pairs' effects"),
+    )
+    columns = tuple(Column(name, numeric=place > 0, note=note) for place, (name, note) in enumerate(heads))
     return Table(f"effects-{result.metric}", f"Effects on {result.metric}, N = {result.n} pairs", columns, rows)
 
 
@@ -109,11 +117,10 @@ def worst_table(
     Where none may, over all with a direction; where none has, over those that must not fall below a gate.
     """
     guarded = {gate.rule.quantity for gate in material.gates if gate.rule.rule == "at least"}
-    chosen = (
-        [one for one in contests if one.ranks]
-        or [one for one in contests if one.first.better != "none"]
-        or [one for one in contests if one.first.quantity in guarded]  # of which less is what a gate stops
-    )
+    ranking = [one for one in contests if one.ranks]
+    directed = [one for one in contests if one.first.better != "none"]
+    chosen = ranking or directed or [one for one in contests if one.first.quantity in guarded]  # less is stopped there
+    basis = "" if ranking else " by quantities that a control wins" if directed else " by what a gate wants more of"
     lines = {contest.line: contest for contest in chosen}
     places: dict[tuple[str, str, int | None], dict[object, float | None]] = {}
     units: dict[str, tuple[str, str]] = {}
@@ -134,7 +141,13 @@ def worst_table(
     )
     rows = []
     shown = list(dict.fromkeys((contest.first.quantity, contest.line[2]) for contest in chosen))
-    for config, unit, gap in ordered[:most]:
+    alike: dict[object, list[str]] = {}  # configurations that made the same of a clip are one line for people
+    for config, unit, gap in ordered:
+        own = config if most is None else tuple(places[config, unit, gap].values())
+        alike.setdefault((unit, gap, own), []).append(config)
+    firsts = {(configs[0], key[0], key[1]): configs for key, configs in alike.items() if isinstance(key, tuple)}
+    listed = [place for place in ordered if place in firsts][:most]
+    for config, unit, gap in listed:
         mean = sum(badness[config, unit, gap]) / len(badness[config, unit, gap])
         title, clip = units[unit]
         cells = [places[config, unit, gap].get((gap, *name)) for name in shown]
@@ -142,7 +155,7 @@ def worst_table(
         rows.append(
             (
                 CellText(clip, clip, title, picture=film.poster if film else "", link=film.file if film else ""),
-                *names(config, False, material)[:1],
+                word(", ".join(firsts[config, unit, gap])),
                 *([plain_number(gap)] if any(line[0] for line in lines) else []),
                 CellText(f"{100 * mean:.0f} %", mean),
                 *(CellText(number(value), value) for value in cells),
@@ -156,7 +169,9 @@ def worst_table(
         Column("better are", note="mean share of clips and systems that are better, over the quantities shown"),
         *(column_of(next(c for c in chosen if (c.first.quantity, c.line[2]) == name)) for name in shown),
     )
-    caption = f"{len(rows)} of {len(ordered)} clips, the worst first"
+    told = sum(len(firsts[place]) for place in listed)
+    no_rank = "; an order to look by, no ranking" if basis else ""
+    caption = f"{told} of {len(ordered)} clips, the worst first{basis}{no_rank}"
     return Table("worst", caption, columns, tuple(rows))
 
 
