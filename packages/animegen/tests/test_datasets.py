@@ -164,6 +164,17 @@ def test_groups_that_lean_on_the_ones_before_are_read_from_their_middle(tmp_path
         assert part == whole[first : first + 4]
 
 
+def test_a_file_is_read_through_but_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, index = tmp_path / "video.mp4", tmp_path / "index"
+    write_video(path, iter(pictures(12)), fps=Fraction(24))
+    video = EvenVideo.look(path, Fraction(24), index=index)
+    monkeypatch.setattr("animegen.video.even.last_time", None)
+    assert EvenVideo.look(path, Fraction(24), index=index) == video
+    next(index.iterdir()).write_text("{}")
+    with pytest.raises(TypeError):  # a damaged entry is found anew
+        EvenVideo.look(path, Fraction(24), index=index)
+
+
 def test_a_folder_of_pictures_has_the_rate_it_is_given(tmp_path: Path) -> None:
     write_folder(tmp_path / "frames", iter(pictures(6)))
     video = EvenVideo.look(tmp_path / "frames", Fraction(24), folder_fps=Fraction(12))

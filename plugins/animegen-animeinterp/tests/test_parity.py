@@ -25,6 +25,9 @@ from animegen_torch.vgg19 import Vgg19
 
 Array = np.ndarray[Any, Any]
 
+STRIDES = [[4, 2], [8, 1], [8, 1]]
+"""Of channels and pixels, in which the features of a golden case are kept."""
+
 
 @cache
 def network(prefix: str) -> AnimeInterp:
@@ -66,19 +69,19 @@ def gridnet(case: GoldenCase) -> Mapping[str, Any]:
     given = [
         tensor(seeded_weights.seeded_input(name, tuple(shape))) for name, shape in case.configuration["inputs"].items()
     ]
-    return {"out": network(case.prefix).synnet(*given)}
+    return {"out": network(case.prefix or "module.").synnet(*given)}
 
 
 @torch.inference_mode()
 def synthesis(case: GoldenCase) -> Mapping[str, Any]:
     """The flow is given: features of the first image, and frames named by a thousandth of their time."""
-    net = network(case.prefix)
+    net = network(case.prefix or "module.")
     images = [planes(case.arrays[name]) for name in ("img0_u8", "img1_u8")]
     frames = [Frame(image, net.feat_ext(2 * image - 1), image) for image in images]
     flows = tensor(case.arrays["F12"]), tensor(case.arrays["F21"])
     found = {
         f"feat{level}_s": frames[0].features[level][:, ::channels, ::pixels, ::pixels]
-        for level, (channels, pixels) in enumerate(case.configuration["strides"])
+        for level, (channels, pixels) in enumerate(case.configuration.get("strides", STRIDES))
     }
     return found | {name: net.draw(frames[0], frames[1], flows, int(name[1:]) / 1000) for name in case.names("t*")}
 
@@ -86,7 +89,7 @@ def synthesis(case: GoldenCase) -> Mapping[str, Any]:
 @torch.inference_mode()
 def full(case: GoldenCase) -> Mapping[str, Any]:
     """From two images and first guesses to a frame, and the flow by itself; of every few pixels one."""
-    net, step = network(case.prefix), case.configuration["stride"]
+    net, step = network(case.prefix or "module."), case.configuration.get("stride", 2)
     one, other = (net.encode(planes(case.arrays[name])) for name in ("img0_u8", "img1_u8"))
     guides = tensor(case.arrays["G12"]), tensor(case.arrays["G21"])
     flows = net.flows(one, other, guides=guides)
@@ -94,7 +97,7 @@ def full(case: GoldenCase) -> Mapping[str, Any]:
     found = {
         "F12_s2": flows[0],
         "F21_s2": flows[1],
-        "out_s2": net.draw(one, other, flows, case.configuration["time"]),
+        "out_s2": net.draw(one, other, flows, case.configuration.get("time", 0.5)),
         "rfr2_noinit_s2": net.flownet.between(one.motion, other.motion, size, iterations=2),
         "rfr2_init_s2": net.flownet.between(one.motion, other.motion, size, initial=guides[0], iterations=2),
     }
@@ -135,7 +138,9 @@ def matching(case: GoldenCase) -> None:
             case.compare(f"{style}_label{name}", segment(image, style))
     backbone = Vgg19(LAYERS, quick=True).eval().to(memory_format=torch.channels_last)
     seeded_weights.fill(backbone)
-    regions = {name: Regions.of(segment(image, case.configuration["style"])) for name, image in images.items()}
+    regions = {
+        name: Regions.of(segment(image, case.configuration.get("style", "japan"))) for name, image in images.items()
+    }
     features = {name: region_features(backbone, planes(images[name]), regions[name]) for name in images}
     alike = similarity(features["1"], features["3"], regions["1"], regions["3"])
     case.compare("corr", alike)
@@ -148,7 +153,7 @@ def matching(case: GoldenCase) -> None:
         case.compare(f"matching_{start}to{end}", partners.partner)
         name = f"guide{start}{end}"
         flow, golden = guide(images[start], images[end], regions[start], regions[end], partners), case.arrays[name]
-        if cv2.__version__.startswith(case.configuration["opencv"]):
+        if cv2.__version__.startswith(case.configuration.get("opencv", "4.12")):
             case.compare(name, flow)
         # OpenCV's flow changes with its version, by little; what has a flow does not.
         case.compare(f"{name}_support", flow != 0, golden != 0)

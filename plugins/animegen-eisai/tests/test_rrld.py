@@ -64,6 +64,11 @@ def steady(count: int = 10, *, held: int = 1, seed: int = 0) -> list[np.ndarray]
     return [disc(ground, 60 + 5 * (k // held), 70 + 3 * (k // held)) for k in range(count * held)]
 
 
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANIMEGEN_HOME", str(tmp_path.parent / "home"))
+
+
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Videos, each with one thing that the rules are about."""

@@ -6,6 +6,8 @@ not after it. So frames of a faster source are left out, those of a slower one a
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +15,14 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from animegen.atomic import write_bytes
 from animegen.video.read import VideoReader
 from animegen.video.seek import frames_from, last_time
 from animegen.video.timed import StreamFrame
 
 if TYPE_CHECKING:
     from animegen.upsampling.frames import SourceFrame
+    from animegen.video.stream import Facts
 
 
 @dataclass(frozen=True)
@@ -42,20 +46,28 @@ class EvenVideo:
     seekable: bool
 
     @classmethod
-    def look(cls, path: Path, fps: Fraction | None = None, *, folder_fps: Fraction = Fraction(24)) -> EvenVideo:
-        """Look at a video without decoding more than its first frame.
+    def look(
+        cls,
+        path: Path,
+        fps: Fraction | None = None,
+        *,
+        folder_fps: Fraction = Fraction(24),
+        index: Path | None = None,
+    ) -> EvenVideo:
+        """Look at a video without decoding more than its first frame. A file is read through, for its time stamps.
 
         Args:
             path: The file or folder.
             fps: The rate; None for that of the source.
             folder_fps: Frames per second of a folder of pictures, which does not say its own.
+            index: A folder that keeps what was found in files, so that they are read through but once.
 
         Raises:
             InputError: It is absent, no video, or broken.
         """
         with VideoReader(path, fps=folder_fps, eight_bit=True, warn=lambda text: None) as video:
             rate = fps or video.fps
-            last = last_time(path, video.facts) if video.facts is not None else None
+            last = _indexed(path, video.facts, index) if video.facts is not None else None
             if last is not None:
                 return cls(path, rate, video.fps, video.size, _slot(last, rate) + 1, seekable=True)
             slots = None if video.frames is None else _slot((video.frames - 1) / video.fps, rate) + 1
@@ -94,6 +106,24 @@ class EvenVideo:
         time = max(Fraction(0), (first - Fraction(1, 2)) / self.fps)
         for index, (seconds, frame) in enumerate(frames_from(self.path, facts, time, video.unreadable)):
             yield StreamFrame(index, seconds, None, frame, alpha=False)
+
+
+def _indexed(path: Path, facts: Facts, index: Path | None) -> Fraction | None:
+    """`last_time`, from the index where it was found before."""
+    if index is None:
+        return last_time(path, facts)
+    state = path.stat()
+    key = hashlib.sha256(f"1 {path.absolute()} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()
+    kept = index / f"{key[:32]}.json"
+    if kept.is_file():
+        try:
+            found = json.loads(kept.read_text("utf-8"))["last"]
+            return None if found is None else Fraction(found)
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+    last = last_time(path, facts)
+    write_bytes(kept, json.dumps({"last": None if last is None else str(last)}).encode())
+    return last
 
 
 def _slot(time: Fraction, fps: Fraction) -> int:

@@ -48,6 +48,8 @@ def region_features(network: Vgg19, picture: Tensor, regions: Regions) -> NDArra
 
 def _means(features: Tensor, labels: Tensor, count: int) -> Tensor:
     """(R, C) float64: mean of (C, h, w) over each region."""
+    if features.device.type == "mps":  # which has no float64
+        features, labels = features.cpu(), labels.cpu()
     areas = torch.bincount(labels.flatten(), minlength=count).clamp(min=1)
     total = torch.zeros(count, len(features), dtype=torch.float64, device=features.device)
     for row in range(0, features.shape[1], AT_ONCE):

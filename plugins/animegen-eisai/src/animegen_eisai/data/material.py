@@ -15,6 +15,7 @@ from animegen.atomic import write_bytes
 from animegen.documents import read_json
 from animegen.errors import InputError
 from animegen.video.even import EvenVideo
+from animegen.weights.store import default_home
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".ts", ".m2ts", ".gif", ".apng")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -49,7 +50,7 @@ def find_videos(material: Sequence[Path], rate: Fraction | None) -> list[Video]:
         for path in paths:
             digest = mark(path)
             if digest not in found:
-                found[digest] = Video(EvenVideo.look(path, rate), digest)
+                found[digest] = Video(EvenVideo.look(path, rate, index=default_home() / "videos"), digest)
     return list(found.values())
 
 
