@@ -10,12 +10,14 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from animegen.atomic import write_bytes
+from animegen.errors import ResourceError
 from animegen.video.read import VideoReader
 from animegen.video.seek import frames_from, last_time
 from animegen.video.timed import StreamFrame
@@ -122,7 +124,8 @@ def _indexed(path: Path, facts: Facts, index: Path | None) -> Fraction | None:
         except (OSError, ValueError, KeyError, TypeError):
             pass
     last = last_time(path, facts)
-    write_bytes(kept, json.dumps({"last": None if last is None else str(last)}).encode())
+    with suppress(ResourceError):  # it is looked for another time, then
+        write_bytes(kept, json.dumps({"last": None if last is None else str(last)}).encode())
     return last
 
 
