@@ -12,7 +12,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="torch is not installed here")
 
 from animegen_torch import splatting
-from animegen_torch.splatting import Mode, scatter, splat, splat_sum, splat_weighted
+from animegen_torch.splatting import MANY, Mode, scatter, splat, splat_sum, splat_weighted
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -95,6 +95,18 @@ def test_positions_count_to_their_last_bit_where_asked() -> None:
     total, weight = splat_weighted(values, flow, torch.ones_like(values), exact=True)
     assert weight[0, 0, 0, 4] == 1 + 2**-21 and weight[0, 0, 0, 3] == 1 - 2**-21
     assert total[0, 0, 0, 4] == 5 + 4 * 2**-21
+
+
+@pytest.mark.parametrize("pictures", [1, 2])
+def test_many_channels_are_few_channels_at_once(pictures: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(pictures, MANY + 3, 9, 13, generator=generator, dtype=torch.float64, requires_grad=True)
+    flow = 4 * torch.randn(pictures, 2, 9, 13, generator=generator, dtype=torch.float64)
+    many, few = scatter(values, flow), torch.cat([scatter(part, flow) for part in values.split(4, 1)], 1)
+    assert torch.equal(many, few)
+    weights = torch.randn(many.shape, generator=generator, dtype=torch.float64)
+    gradients = [torch.autograd.grad((result * weights).sum(), values)[0] for result in (many, few)]
+    assert torch.allclose(*gradients, rtol=0, atol=1e-12)
 
 
 def test_the_nearer_pixel_wins() -> None:

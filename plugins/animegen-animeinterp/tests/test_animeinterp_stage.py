@@ -173,7 +173,7 @@ def test_closing_lets_go_and_the_next_call_reads_again(made: Make) -> None:
     before = stage(FIRST, LAST, (0.5,))
     stage.close()
     stage.close()
-    assert stage._network is None and not stage._known
+    assert stage._network is None and not len(stage._known) and not len(stage._pairs)
     assert np.array_equal(stage(FIRST, LAST, (0.5,)), before)
 
 

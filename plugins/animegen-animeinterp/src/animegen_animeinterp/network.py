@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 
 from animegen_animeinterp.gridnet import GridNet
 from animegen_torch.rfr import Rfr
-from animegen_torch.splatting import splat
+from animegen_torch.splatting import splat_weighted
 
 ITERATIONS = 12
 MULTIPLE = 4
@@ -101,9 +101,15 @@ class AnimeInterp(nn.Module):
     def _moved(frame: Frame, flow: Tensor) -> list[Tensor]:
         """The image and its features moved along a flow: averages where several pixels land, 0 where none does."""
         # The image and the features of its size go together: where pixels land is worked out once.
-        largest = splat(torch.cat((frame.image, frame.features[0]), 1), flow, mode="average")
-        smaller = [splat(level, _shrunk(flow, level), mode="average") for level in frame.features[1:]]
+        largest = _average(torch.cat((frame.image, frame.features[0]), 1), flow)
+        smaller = [_average(level, _shrunk(flow, level)) for level in frame.features[1:]]
         return [largest[:, :3], largest[:, 3:], *smaller]
+
+
+def _average(values: Tensor, flow: Tensor) -> Tensor:
+    """Average splatting, divided by however little landed: so positions count to their last bit."""
+    total, weights = splat_weighted(values, flow, torch.ones_like(flow[:, :1]), exact=True)
+    return total.div_(torch.where(weights == 0, 1, weights)).to(values.dtype)
 
 
 class _Features(nn.Module):

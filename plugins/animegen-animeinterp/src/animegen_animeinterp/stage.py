@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -13,7 +13,6 @@ from PIL import Image as Pillow
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from animegen.errors import InputError, StageError, UsageError
 from animegen_animeinterp.checkpoint import read_network
 from animegen_animeinterp.matching.features import LAYERS
 from animegen_animeinterp.matching.matcher import Drawing, Matcher
@@ -21,6 +20,7 @@ from animegen_animeinterp.network import MULTIPLE, AnimeInterp, Frame
 from animegen_animeinterp.plugin import PUBLISHED_SIZE
 from animegen_animeinterp.weights import ANIMEINTERP
 from animegen_torch.devices import pick_device
+from animegen_torch.interpolating import Seen, again, check_pair, frames_at, own_file
 from animegen_torch.memory import is_out_of_memory, out_of_memory, release
 from animegen_torch.padding import Padding
 from animegen_torch.pictures import to_pictures, to_tensor
@@ -37,19 +37,24 @@ if TYPE_CHECKING:
     from animegen_animeinterp.plugin import AnimeInterpOptions
 
 M = TypeVar("M", bound=nn.Module)
-R = TypeVar("R")
-
+STAGE = "animeinterp"
 LEAST_SIDE = 128
 """The flow was trained on no less, and the original gives no numbers below it: smaller pictures are padded."""
 
 
 @dataclass(frozen=True, eq=False)
 class _Known:
-    """A picture that was looked at, with a copy of it: whoever handed it in may write over it."""
+    """What is known of one picture: as the network wants it, and taken apart into regions where they are matched."""
 
-    image: Image
     frame: Frame
     drawing: Drawing | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Pair:
+    first: Frame
+    last: Frame
+    flows: tuple[Tensor, Tensor]
 
 
 class AnimeInterpolator:
@@ -69,17 +74,17 @@ class AnimeInterpolator:
 
     def __init__(self, options: AnimeInterpOptions, context: Context) -> None:
         self.options = options
-        self.context = context
-        self._device = pick_device(context.devices, stage="animeinterp")
+        self._progress = context.progress
+        self._device = pick_device(context.devices, stage=STAGE)
         # Half precision has not been tried with the published parameters: whoever wants it names it.
         asked = "float32" if context.dtype == "auto" else context.dtype
-        self._dtype = pick_dtype(asked, self._device, stage="animeinterp", warn=context.warn)
-        self._path = self._find()
+        self._dtype = pick_dtype(asked, self._device, stage=STAGE, warn=context.warn)
+        self._path = self._find(context)
         self._backbone = context.weight(VGG19.file) if options.matching and not context.untrained else None
         self._network: AnimeInterp | None = None
         self._matcher: Matcher | None = None
-        self._known: list[_Known] = []
-        self._pair: tuple[_Known, _Known, tuple[Tensor, Tensor]] | None = None
+        self._known: Seen[_Known] = Seen()
+        self._pairs: Seen[_Pair] = Seen(1)
 
     def __call__(self, first: Image, last: Image, times: Sequence[float], *, prompt: str = "", seed: int = 0) -> Frames:
         """The frames at `times` between two drawings.
@@ -96,33 +101,43 @@ class AnimeInterpolator:
             InputError: A file of parameters is damaged, or of another model.
             ResourceError: The memory of the device does not suffice.
         """
-        _check(first, last, times)
-        frames = np.empty((len(times), *first.shape), np.uint8)
-        for index, time in enumerate(times):
-            if time <= 0 or time >= 1:
-                frames[index] = first if time <= 0 else last
-        inside = [index for index, time in enumerate(times) if 0 < time < 1]
-        for done, index in enumerate(inside):
-            self.context.progress(done, len(inside), "frames")
-            frames[index] = self._within_memory(lambda at=times[index]: self._draw(first, last, at))  # type: ignore[misc]
-        return frames
+        check_pair(first, last, times, stage=STAGE)
+        total, done = len(times), 0
+
+        def draw(time: float) -> Image:
+            nonlocal done
+            drawn = self._draw(first, last, time)
+            done += 1
+            self._progress(done, total, "frames")
+            return drawn
+
+        try:
+            with torch.inference_mode():
+                return frames_at(first, last, times, draw)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            self._forget()
+            hints = ["a smaller size of picture needs less", "-o animeinterp.size=published draws at 960x540"]
+            if self._device.type != "cpu":
+                hints.append("or --device cpu")
+            size = f"on a picture of {first.shape[1]} × {first.shape[0]}"
+            raise out_of_memory(self._device, STAGE, doing=size, hints=hints) from error
 
     def close(self) -> None:
         """Let go of the networks and of what is known of the last drawings; the next call reads them again."""
-        self._network = self._matcher = self._pair = None
-        self._known = []
+        self._network = self._matcher = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self._pairs.clear()
         release(self._device)
 
-    def _find(self) -> Path | None:
-        if self.options.file is None:
-            return None if self.context.untrained else self.context.weight(ANIMEINTERP.file)
-        path = Path(self.options.file).expanduser()
-        if not path.is_file():
-            raise InputError(
-                f"{path} (option file of animeinterp) is not a file.",
-                hint="leave animeinterp.file out, and the published file is used: animegen weights fetch animeinterp",
-            )
-        return path
+    def _find(self, context: Context) -> Path | None:
+        if self.options.file is not None:
+            return own_file(self.options.file, stage=STAGE)
+        return None if context.untrained else context.weight(ANIMEINTERP.file)
 
     def _load(self) -> AnimeInterp:
         if self._network is None:
@@ -131,17 +146,13 @@ class AnimeInterpolator:
                     network = AnimeInterp()
                 draw_parameters(network, lambda name: self._dtype, device=self._device)
             else:
-                network = read_network(self._path, hints=self._again())
+                network = read_network(self._path, hints=again(STAGE, self._path.name, own=self.options.file))
             self._network = network.to(self._device, self._dtype)
             for part in (network.feat_ext, network.synnet):
                 _in_order(part, self._device)
         if self._matcher is None and self.options.matching:
-            self._matcher = Matcher(
-                self._read_backbone(),
-                self._device,
-                style=self.options.style,
-                published=self.options.size == "published",
-            )
+            published = self.options.size == "published"
+            self._matcher = Matcher(self._read_backbone(), self._device, style=self.options.style, published=published)
         return self._network
 
     def _read_backbone(self) -> Vgg19:
@@ -153,77 +164,47 @@ class AnimeInterpolator:
             draw_parameters(network, lambda name: torch.float32, device=self._device)
         return _in_order(network, self._device)
 
-    def _again(self) -> tuple[str, ...]:
-        if self.options.file is not None:
-            return ("leave animeinterp.file out, and the published file is used: animegen weights fetch animeinterp",)
-        name = f"animeinterp/{ANIMEINTERP.file}"
-        return (f"animegen weights remove {name}, then animegen weights fetch {name}",)
-
-    @torch.inference_mode()
     def _draw(self, first: Image, last: Image, time: float) -> Image:
         network = self._load()
-        one, other = self._looked_at(first), self._looked_at(last)
-        if self._pair is None or self._pair[0] is not one or self._pair[1] is not other:
-            self._pair = None  # the last one's memory is for this one
-            guides = self._guides(one, other)
-            flows = network.flows(one.frame, other.frame, guides=guides, iterations=self.options.iterations)
-            self._pair = one, other, flows
-        drawn = network.draw(one.frame, other.frame, self._pair[2], float(time))
-        height, width = first.shape[:2]
+        pair = self._pairs.of((first, last), lambda: self._matched(first, last))
+        drawn = network.draw(pair.first, pair.last, pair.flows, time)
         if self.options.size == "published":
-            return _resized(to_pictures(drawn)[0], (width, height))
+            return _resized(to_pictures(drawn)[0], (first.shape[1], first.shape[0]))
         picture: Image = to_pictures(self._padding(first).crop(drawn))[0]
         return picture
 
-    def _looked_at(self, image: Image) -> _Known:
-        """What is known of a picture by itself; that of the last two is kept for the next pair."""
-        for known in self._known:
-            if np.array_equal(known.image, image):
-                self._known.remove(known)
-                self._known.append(known)
-                return known
-        network = self._network
-        assert network is not None
+    def _matched(self, first: Image, last: Image) -> _Pair:
+        """Everything about two drawings that no time is needed for."""
+        network = self._load()
+        one, other = (self._known.of(image, lambda image=image: self._look(image)) for image in (first, last))  # type: ignore[misc]
+        guides: tuple[Tensor | None, Tensor | None] = None, None
+        if self._matcher is not None and one.drawing is not None and other.drawing is not None:
+            there, back = self._matcher.guides(one.drawing, other.drawing)
+            guides = self._at_size(there, first), self._at_size(back, first)
+        flows = network.flows(one.frame, other.frame, guides=guides, iterations=self.options.iterations)
+        return _Pair(one.frame, other.frame, flows)
+
+    def _look(self, image: Image) -> _Known:
+        """What is known of a picture by itself."""
         if self.options.size == "published":
-            shown = _resized(image, PUBLISHED_SIZE)
-            picture = to_tensor(shown, self._device, self._dtype)
+            picture = to_tensor(_resized(image, PUBLISHED_SIZE), self._device, self._dtype)
         else:
             picture = self._padding(image).pad(to_tensor(image, self._device, self._dtype))
         drawing = self._matcher.drawing(image) if self._matcher is not None else None
-        self._known = [*self._known[-1:], _Known(image.copy(), network.encode(picture), drawing)]
-        return self._known[-1]
+        return _Known(self._load().encode(picture), drawing)
 
-    def _guides(self, one: _Known, other: _Known) -> tuple[Tensor | None, Tensor | None]:
-        """First guesses of the motion at the size drawn at, both ways."""
-        if self._matcher is None or one.drawing is None or other.drawing is None:
-            return None, None
-        there, back = self._matcher.guides(one.drawing, other.drawing)
-        return self._at_size(there, one), self._at_size(back, one)
-
-    def _at_size(self, guide: NDArray[np.float32], known: _Known) -> Tensor:
+    def _at_size(self, guide: NDArray[np.float32], image: Image) -> Tensor:
         """A guess at the size of the network's pictures: as published, of every few vectors one."""
         published = self.options.size == "published"
-        height, width = PUBLISHED_SIZE[::-1] if published else known.image.shape[:2]
+        height, width = PUBLISHED_SIZE[::-1] if published else image.shape[:2]
         flow = torch.from_numpy(guide)[None].to(self._device)
         scale = flow.new_tensor((width / flow.shape[3], height / flow.shape[2])).view(1, 2, 1, 1)
         flow = interpolate(flow, (height, width), mode="nearest") * scale
-        return flow if published else self._padding(known.image).pad(flow)
+        return flow if published else self._padding(image).pad(flow)
 
     @staticmethod
     def _padding(image: Image) -> Padding:
         return Padding.to_multiple(image.shape[:2], MULTIPLE, fill="replicate", smallest=LEAST_SIDE)
-
-    def _within_memory(self, compute: Callable[[], R]) -> R:
-        try:
-            return compute()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            self._known, self._pair = [], None
-            hints = ["a smaller size of picture needs less", "-o animeinterp.size=published draws at 960x540"]
-            if self._device.type != "cpu":
-                hints.append("or --device cpu")
-            raise out_of_memory(self._device, "animeinterp", hints=hints) from error
 
 
 def _in_order(network: M, device: torch.device) -> M:
@@ -235,13 +216,3 @@ def _resized(image: Image, size: tuple[int, int]) -> Image:
     """At (width, height), by the filter of the authors' evaluation."""
     picture: Image = np.asarray(Pillow.fromarray(image).resize(size, Pillow.Resampling.LANCZOS), np.uint8)
     return picture
-
-
-def _check(first: Image, last: Image, times: Sequence[float]) -> None:
-    if first.ndim != 3 or first.shape[2] != 3 or not first.size or first.dtype != np.uint8:
-        raise StageError(f"animeinterp takes (H, W, 3) uint8, not {first.shape} {first.dtype}.")
-    if last.shape != first.shape or last.dtype != first.dtype:
-        raise StageError(f"animeinterp takes two images of one size, not {first.shape} and {last.shape} {last.dtype}.")
-    for time in times:
-        if not 0 <= time <= 1:
-            raise UsageError(f"the time {time} is not between 0 and 1.")
