@@ -60,7 +60,7 @@ def three_rows(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         raise ValueError(f"kernels are 3 × odd, not {weight.shape[2]} × {across}")
     blocks = -(-height // ROWS)
     result = x.new_empty(n, ROWS * blocks, width, len(weight))
-    pieces = list(_pieces(x, wide=across > 1))
+    pieces = list(_pieces(x, weight.nbytes, wide=across > 1))
     # Together the kernels are twice the weights: they are kept only where they are used again.
     kernels = [_kernel(weight, point) for point in range(INFINITY + 1)] if len(pieces) > 1 else None
     for items, band, columns in pieces:
@@ -71,10 +71,11 @@ def three_rows(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return result[:, :height].permute(0, 3, 1, 2)
 
 
-def _pieces(x: Tensor, *, wide: bool) -> Iterator[tuple[slice, slice, slice]]:
+def _pieces(x: Tensor, weights: int, *, wide: bool) -> Iterator[tuple[slice, slice, slice]]:
     """Parts of `x`, one for each turn: items, blocks of rows, columns; of columns only where no kernel reaches across.
 
-    A block of rows knows nothing of the others, so how they are parted changes no bit.
+    A block of rows knows nothing of the others, so how they are parted changes no bit. One picture is parted where it
+    takes more memory than the kernels, which are then kept, in their form: twice `weights`, bytes.
     """
     n, channels, height, width = x.shape
     column = channels * height * x.element_size()
@@ -84,7 +85,7 @@ def _pieces(x: Tensor, *, wide: bool) -> Iterator[tuple[slice, slice, slice]]:
         yield from ((slice(None), slice(0, blocks), slice(start, start + count)) for start in range(0, width, count))
         return
     items = max(1, PIECE // (column * width))
-    turns = max(1, column * width // PIECE)
+    turns = max(1, column * width // PIECE) if column * width > 2 * weights else 1
     band = -(-blocks // turns)
     for start in range(0, n, items):
         for first in range(0, blocks, band):
