@@ -1,6 +1,6 @@
 """SEINE against the plainest way to run the same maths: one guided step of the U-Net, and a clip.
 
-    python benchmarks/seine.py [--rounds 3] [--size 16x28] [--frames 16] [--steps 2] [--threads N]
+    python benchmarks/seine.py [--rounds 3] [--size 16x28] [--frames 16] [--steps 2] [--threads N] [--only step]
     python benchmarks/seine.py --cost
 
 A quarter of the published width, which a processor can run, with seeded weights. Ours: both guidance branches in one
@@ -186,7 +186,7 @@ def cost() -> None:
     sizes = sizes_of(model)
     count = sum(sizes.parameters.values())
     print(f"{count / 1e6:.0f} million parameters: {gib(2 * count)} in half precision, {gib(4 * count)} in float32")
-    for width, height in ((512, 320), (512, 512), (560, 240)):
+    for width, height in ((448, 256), (512, 320), (512, 512), (560, 240), (960, 544)):
         with torch.device("meta"):
             unet, autoencoder = UNet(), Autoencoder()
             plain = PlainUNet(
@@ -219,6 +219,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--steps", type=int, default=2, help="of the clip's sampler")
     parser.add_argument("--threads", type=int, help="by default as many as torch takes")
+    parser.add_argument("--only", action="append", choices=tuple(WAYS), help="by default both")
     parser.add_argument("--cost", action="store_true", help="what the published size costs; nothing is run")
     parser.add_argument("--out", help="a JSON file for the figures")
     parser.add_argument("--memory-of", help=argparse.SUPPRESS)
@@ -240,7 +241,7 @@ def main() -> None:
     print(
         f"latent {options.size}, {options.frames} frames, {torch.get_num_threads()} threads, torch {torch.__version__}"
     )
-    found = {what: compare(what, options, job) for what in WAYS}
+    found = {what: compare(what, options, job) for what in (options.only or WAYS)}
     if options.out:
         with open(options.out, "w", encoding="utf-8") as file:  # noqa: PTH123
             json.dump(found, file, indent=1)

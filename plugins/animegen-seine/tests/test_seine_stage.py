@@ -57,7 +57,7 @@ def test_a_clip(made: Made, pair: Pair) -> None:
 
 def test_contract(files: dict[str, str], stage_contract: Callable[..., Any]) -> None:
     options = {**files, "steps": 1, "guidance_scale": 1.0}
-    stage_contract(plugin, options={"seine": options})
+    stage_contract(plugin, options={"seine": options}, untrained={"seine": (32, 48)})
 
 
 MAPS: dict[str, dict[str, Any]] = {
