@@ -50,6 +50,7 @@ def tests(session: nox.Session) -> None:
         session.notify("torch_tests")
         for plugin in PLUGINS:
             session.notify(f"plugin_tests(name='{plugin}')")
+        session.notify("together")
 
 
 @nox.session
@@ -65,6 +66,13 @@ def plugin_tests(session: nox.Session, name: str) -> None:
     """The tests of one plugin, with everything that it needs and nothing else."""
     install(session, *editable(*CORE, KIT, *helpers(name), f"./plugins/{name}"), *TOOLS)
     session.run("pytest", *BESIDE, f"plugins/{name}", *session.posargs, env=ONE_THREAD)
+
+
+@nox.session
+def together(session: nox.Session) -> None:
+    """All plugins in one environment: every interpolator in one evaluation."""
+    install(session, *editable(*CORE, EVAL, KIT, TORCH, *(f"./plugins/{name}" for name in PLUGINS)), *TOOLS)
+    session.run("pytest", "tests/test_every_interpolator.py", *session.posargs)
 
 
 @nox.session

@@ -111,6 +111,8 @@ def test_without_its_file_a_run_stops_before_it_begins(
 
 def test_contract(stage_contract: Callable[..., Any], checkpoint: Callable[..., Path]) -> None:
     path = checkpoint("4.25", rename=lambda name: name.replace("block", "blocks.", 1), suffix=".safetensors")
-    findings = stage_contract(animegen_rife.plugin, weights={"rife_v4.25.safetensors": path})
+    findings = stage_contract(
+        animegen_rife.plugin, weights={"rife_v4.25.safetensors": path}, untrained={"rife": (48, 64)}
+    )
     assert {finding.level for finding in findings} == {"ok"}
     assert {"absent weights", "one time", "smallest size"} <= {finding.check for finding in findings}

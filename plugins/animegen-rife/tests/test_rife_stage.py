@@ -227,6 +227,14 @@ def test_a_format_without_units_is_used_and_told(made: Callable[..., Rife]) -> N
     assert not made().context.warnings  # type: ignore[attr-defined]
 
 
+def test_untrained_it_needs_no_weights(stage_context: Callable[..., Any]) -> None:
+    one, other = (Rife(RifeOptions(model=LITE), stage_context(untrained=True)) for _ in range(2))
+    frames = one(FIRST, LAST, TIMES)
+    assert frames.shape == (len(TIMES), *FIRST.shape)
+    assert frames.std() > 0
+    assert same(frames, other(FIRST, LAST, TIMES))
+
+
 def test_without_weights_it_is_not_made(stage_context: Callable[..., Any]) -> None:
     with pytest.raises(MissingError):
         Rife(RifeOptions(), stage_context())

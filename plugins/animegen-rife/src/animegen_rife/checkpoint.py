@@ -14,6 +14,7 @@ from animegen_rife.network import IFNet
 from animegen_torch.checkpoint_files import read_file
 from animegen_torch.checkpoints import State, load_into, names_of, unwrap
 from animegen_torch.known_models import name_of_model
+from animegen_torch.untrained import draw_parameters
 
 
 def read_network(path: Path, *, asked: str | None, hints: Sequence[str]) -> IFNet:
@@ -48,6 +49,14 @@ def read_network(path: Path, *, asked: str | None, hints: Sequence[str]) -> IFNe
         network = IFNet(architecture)
     load_into(network, wanted, path=path, stage=f"RIFE {architecture.name}")
     return network.eval().requires_grad_(False)
+
+
+def untrained_network(architecture: Architecture) -> IFNet:
+    """A network with random parameters, the same each time, in float32 on the processor."""
+    with torch.device("meta"):
+        network = IFNet(architecture)
+    draw_parameters(network, lambda _: torch.float32)
+    return network
 
 
 def _plain(state: Mapping[str, Tensor], path: Path) -> State:

@@ -100,6 +100,7 @@ def animegen_interpolators() -> list[InterpolatorSpec]:
             weights=all_weights(),
             chosen=chosen_weights,
             needs=Needs(libraries=("torch", "safetensors")),
+            untrained=True,
             frames=None,
             carries_alpha=True,
         )

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 
 from animegen.errors import ResourceError
-from animegen_rife.checkpoint import read_network
+from animegen_rife.architecture import VERSIONS as ARCHITECTURE_OF
+from animegen_rife.checkpoint import read_network, untrained_network
 from animegen_rife.compiled import Compiled
 from animegen_rife.plugin import SCALES, check_fits
-from animegen_rife.weights import weight_of
+from animegen_rife.weights import DEFAULT, weight_of
 from animegen_torch.batching import Batches
 from animegen_torch.devices import pick_device
 from animegen_torch.interpolating import Seen, again, check_pair, own_file
@@ -104,7 +105,9 @@ class Rife:
         forget_coordinates()
         release(self._device)
 
-    def _find(self) -> Path:
+    def _find(self) -> Path | None:
+        if self.context.untrained:
+            return None
         if self.options.file is None:
             return self.context.weight(self._published)
         return own_file(self.options.file, stage="rife")
@@ -118,8 +121,11 @@ class Rife:
     def _load(self) -> IFNet:
         if self._network is not None:
             return self._network
-        hints = again("rife", self._path.name, own=self.options.file)
-        network = read_network(self._path, asked=self.options.version, hints=hints)
+        if self._path is None:
+            network = untrained_network(ARCHITECTURE_OF[self.options.version or DEFAULT])
+        else:
+            hints = again("rife", self._path.name, own=self.options.file)
+            network = read_network(self._path, asked=self.options.version, hints=hints)
         check_fits(self.options, network.architecture, network.architecture.name)
         self._network = network.to(self._device, self._dtype).fuse(pack=not self.options.compile)
         self._draw = Compiled(self._network, self.context.warn) if self.options.compile else self._network
