@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from animegen.errors import ResourceError
+from animegen.errors import InputError, ResourceError
 from animegen.pipeline.hashing import array_digest, code_digest, json_digest, text_digest
 from animegen.pipeline.store import DiskStore, MemoryStore
 
@@ -122,6 +122,34 @@ def test_a_damaged_result_is_made_again(tmp_path):
         writer.put(0, picture(3))
         writer.finish({})
     np.testing.assert_array_equal(store.get(KEY).load(0), picture(3))
+
+
+def test_a_damage_that_keeps_the_length_is_told_and_not_taken_again(tmp_path):
+    store = DiskStore(tmp_path)
+    with store.write(KEY) as writer:
+        writer.put(0, picture(0, (64, 64, 3)))
+        entry = writer.finish({})
+    path = entry.path(0)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 40] = bytes(40)
+    path.write_bytes(data)
+    assert not store.damaged(KEY)  # its length is right: only decoding shows it
+    with pytest.raises(InputError, match="a kept result was damaged") as caught:
+        store.get(KEY).load(0)
+    assert "makes it again" in caught.value.hints[0]
+    assert store.get(KEY) is None
+
+
+def test_what_is_damaged_is_not_what_was_never_there(tmp_path):
+    store = DiskStore(tmp_path)
+    assert not store.damaged(KEY)
+    with store.write(KEY) as writer:
+        writer.put(0, picture(0))
+        entry = writer.finish({})
+    assert not store.damaged(KEY)
+    entry.path(0).write_bytes(b"")
+    assert store.damaged(KEY)
+    assert not DiskStore(tmp_path, fresh=True).damaged(KEY)
 
 
 def test_garbage_in_place_of_done(tmp_path):

@@ -126,6 +126,8 @@ def _stage(
     for outcome in do(units):
         done += outcome.done
         made.update(outcome.made)
+        for text in outcome.warnings:
+            reporter.warned(f"{order.pairs[outcome.pair].id}: {text}")
         if outcome.error:
             pair = order.pairs[outcome.pair]
             found.failures[outcome.pair] = Failure(outcome.pair, pair.id, stage.step, outcome.error, outcome.hints)

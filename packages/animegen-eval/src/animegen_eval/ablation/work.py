@@ -53,6 +53,7 @@ class Outcome:
         made: Results made, by role; those that the store had are not in it.
         seconds: Time it took.
         error: Why the pair failed, with `hints`; empty where it did not.
+        warnings: Of damaged results; what stages warn of stands in each run.json.
     """
 
     pair: int
@@ -62,6 +63,22 @@ class Outcome:
     error: str = ""
     hints: tuple[str, ...] = ()
     exit_code: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+class _Heard(Reporter):
+    """Gathers what a process says of damaged results, for the one that tells."""
+
+    def __init__(self) -> None:
+        self.damaged: list[str] = []
+
+    def warned(self, message: str) -> None:
+        if message.startswith("a kept result"):
+            self.damaged.append(message)
+
+    def take(self) -> tuple[str, ...]:
+        taken, self.damaged = tuple(self.damaged), []
+        return taken
 
 
 class Bench:
@@ -69,7 +86,6 @@ class Bench:
 
     Args:
         order: The study.
-        reporter: Told of progress within an item.
         registry: Plugins to choose from; those that are installed otherwise.
         devices: Lent to stages; those of the settings otherwise.
     """
@@ -78,13 +94,13 @@ class Bench:
         self,
         order: Order,
         *,
-        reporter: Reporter | None = None,
         registry: Registry | None = None,
         devices: Sequence[str] = (),
     ) -> None:
         self._order = order
         layers = [*order.layers, order.cells[0].layer]
-        self._first = Pipeline(layers=layers, out=order.out, registry=registry, reporter=reporter, devices=devices)
+        self._heard = _Heard()
+        self._first = Pipeline(layers=layers, out=order.out, registry=registry, reporter=self._heard, devices=devices)
         self.pipelines = cell_pipelines(self._first, order.cells, order.layers)
         self.finished = Done(order.study, order.out)
         self._strips: dict[int, tuple[Strip, dict[str, Any]]] = {}
@@ -118,8 +134,9 @@ class Bench:
             text = told.message if told else f"a bug: {type(error).__name__}: {error}"
             hints, code = (told.hints, told.exit_code) if told else ((), 1)
             spent = time.perf_counter() - started
-            return Outcome(number, done, dict(self._made() - before), spent, text, hints, code)
-        return Outcome(number, done, dict(self._made() - before), time.perf_counter() - started)
+            return Outcome(number, done, dict(self._made() - before), spent, text, hints, code, self._heard.take())
+        spent = time.perf_counter() - started
+        return Outcome(number, done, dict(self._made() - before), spent, warnings=self._heard.take())
 
     def strip(self, number: int) -> tuple[Strip, dict[str, Any]]:
         """The panels of a pair, and the facts about them for run.json.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from animegen.clip import Clip
-from animegen.errors import AnimeGenError
+from animegen.errors import AnimeGenError, InputError
 from animegen.imageio import write_image
 from animegen.pictures.overlay import draw_regions, side_by_side
 from animegen.pictures.sheet import contact_sheet
@@ -92,11 +92,16 @@ def write_outputs(
     if options.keep == "all":
         _write_frames(RestoredFrames(job), folder.path / FRAMES)
         frames = FrameFolder(folder.path / FRAMES)
-    for name in names["clip"]:
-        counted = _counted(frames, reporter)
-        comment = f"animegen run {record.id}" + (f" ({UNTRAINED})" if record.untrained else "")
-        write_video(folder.path / name, counted, job.rate, comment=comment, warn=reporter.warned)
-    write_image(folder.path / SHEET, _sheet(job, frames, record))
+    try:
+        for name in names["clip"]:
+            counted = _counted(frames, reporter)
+            comment = f"animegen run {record.id}" + (f" ({UNTRAINED})" if record.untrained else "")
+            write_video(folder.path / name, counted, job.rate, comment=comment, warn=reporter.warned)
+        write_image(folder.path / SHEET, _sheet(job, frames, record))
+    except InputError:
+        for _ in RestoredFrames(job):  # links to a kept result that is damaged: it says so, and is not taken again
+            pass
+        raise
     record.outputs = {**names, **facts}
 
 

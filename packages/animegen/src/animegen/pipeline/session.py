@@ -231,6 +231,8 @@ class Session:
         key = json_digest({"role": choice.role, **self.identity(choice), "inputs": list(inputs), "facts": facts})
         entry = self.store.get(key)
         if entry is None:
+            if self.store.damaged(key):
+                self.reporter.warned(f"a kept result of {choice.stage.name} is damaged and is made again ({key[:12]})")
             with self.store.write(key) as writer:
                 entry = self.store.get(key)  # another process may have made it while this one waited
                 if entry is None:

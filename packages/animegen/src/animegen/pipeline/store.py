@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 
 from animegen.atomic import write_bytes
-from animegen.errors import ResourceError
+from animegen.errors import InputError, ResourceError
 from animegen.imageio import read_image, read_mask, write_image, write_mask
 from animegen.pipeline.hashing import array_digest, text_digest
 
@@ -75,6 +75,10 @@ class Store(Protocol):
         """The finished result of `key`, or None."""
         ...
 
+    def damaged(self, key: str) -> bool:
+        """Whether there was a finished result of `key` that can no longer be taken."""
+        ...
+
     @contextmanager
     def write(self, key: str) -> Iterator[Writer]:
         """Make the result of `key`; a second process that wants the same one waits."""
@@ -89,6 +93,9 @@ class MemoryStore:
 
     def get(self, key: str) -> Entry | None:
         return self._entries.get(key)
+
+    def damaged(self, key: str) -> bool:
+        return False
 
     @contextmanager
     def write(self, key: str) -> Iterator[Writer]:
@@ -149,6 +156,9 @@ class DiskStore:
             return None
         return DiskEntry.open(self._folder(key))
 
+    def damaged(self, key: str) -> bool:
+        return not self._fresh and (self._folder(key) / _DONE).exists() and self.get(key) is None
+
     @contextmanager
     def write(self, key: str) -> Iterator[Writer]:
         from filelock import FileLock
@@ -198,13 +208,27 @@ class DiskEntry:
         return len(self._files)
 
     def load(self, index: int) -> Image:
-        return read_image(self.folder / self._files[index])
+        with self._whole():
+            return read_image(self.folder / self._files[index])
 
     def load_mask(self, index: int) -> Mask:
-        return read_mask(self.folder / self._files[index])
+        with self._whole():
+            return read_mask(self.folder / self._files[index])
 
     def path(self, index: int) -> Path | None:
         return self.folder / self._files[index]
+
+    @contextmanager
+    def _whole(self) -> Iterator[None]:
+        """What a bad sector did to a file of the right length shows when it is decoded: it is not taken again."""
+        try:
+            yield
+        except InputError as error:
+            (self.folder / _DONE).unlink(missing_ok=True)
+            raise InputError(
+                f"a kept result was damaged: {error.message}",
+                hint="it is no longer taken: the same command makes it again",
+            ) from error
 
 
 class DiskWriter:
