@@ -28,9 +28,12 @@ from animegen.pipeline.progress import Reporter
 from animegen.registry import Registry
 from animegen.settings.layers import ConfigLayer
 from animegen.video import write_folder, write_video
+from animegen.video.even import EvenVideo
 from animegen_eisai import plugin
 from animegen_eisai.checkpoint import read_flow
 from animegen_eisai.data import maker as making
+from animegen_eisai.data import reencoding
+from animegen_eisai.data.frames import resized
 from animegen_eisai.data.linearity import judge
 from animegen_eisai.data.maker import Rrld
 from animegen_eisai.data.manifest import read_manifest, released_list
@@ -191,6 +194,31 @@ def test_as_published_triplets_may_span_cuts(videos: Path, tmp_path: Path) -> No
     result = make([videos / "cut.mkv"], tmp_path, replace(OPTIONS, cuts=False, flows=False))
     assert result.facts["verdicts"]["across a cut"] == 0
     assert len(table(tmp_path / "cut" / "judgements.csv")) == 7
+
+
+def test_videos_coded_again_are_one_video_in_segments(
+    videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("av")
+    monkeypatch.setattr(reencoding, "HEIGHT", 360)
+    monkeypatch.setattr(reencoding, "WIDTH", 640)
+    options = replace(LEAN, reencode=True, segment=6)
+    result = make([videos / "held.mkv"], tmp_path, options)
+    assert [row.frames for row in read_manifest(result.files[0])] == [(2, 4, 6), (4, 6, 8), (6, 8, 10)]
+    files = sorted((tmp_path / "work" / "held").glob("*.mkv"))
+    assert [path.name for path in files] == [f"reencoded-{first:07d}-6.mkv" for first in (0, 6)]
+    again = {path: path.stat().st_mtime_ns for path in files}
+    make([videos / "held.mkv"], tmp_path, options)
+    assert again == {path: path.stat().st_mtime_ns for path in files}
+    source = EvenVideo.look(videos / "held.mkv", Fraction(24))
+    coded = reencoding.Reencoded(source, tuple(zip((0, 6), files, strict=True)))
+    whole = [(slot, frame.image()) for slot, frame in coded.stretch()]
+    assert [slot for slot, _ in whole] == list(range(12)) and whole[0][1].shape == (360, 640, 3)
+    for (slot, frame), (_, image) in zip(source.stretch(), whole, strict=True):
+        assert np.abs(resized(frame.image(), 360, 640).astype(int) - image).mean() < 4, slot
+    for first, stop in ((3, 8), (5, 7), (6, 7), (9, 12), (0, 2), (11, None)):
+        part = [(slot, frame.image().tobytes()) for slot, frame in coded.stretch(first, stop)]
+        assert part == [(slot, image.tobytes()) for slot, image in whole[first:stop]]
 
 
 def test_another_rate_and_shape(videos: Path, tmp_path: Path) -> None:

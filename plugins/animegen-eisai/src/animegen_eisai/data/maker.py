@@ -19,11 +19,13 @@ from animegen.datasets.records import DataOrder, DataPlan, DataResult
 from animegen.datasets.workers import each
 from animegen.errors import InputError
 from animegen.stages import Demand
+from animegen.video.even import EvenVideo
 from animegen_eisai.data.duplicates import FIELDS, Change
 from animegen_eisai.data.frames import KEPT
 from animegen_eisai.data.manifest import TripletRow, released_list, write_manifest, write_table
 from animegen_eisai.data.material import Video, find_videos, names_of
 from animegen_eisai.data.pieces import Changes, Judgements, Pictures, Piece, Triplet, name_of
+from animegen_eisai.data.reencoding import Bounds, Reencoded, Reencoder, Segment, must_have_encoder
 from animegen_eisai.weights import RFR
 from animegen_torch.devices import free_memory, pick_device
 
@@ -33,9 +35,10 @@ if TYPE_CHECKING:
     from animegen_eisai.data.options import RrldOptions
 
 WORK = "work"
+_PASSES = ("changes", "judgements", "pictures")
 _TRIPLETS = 40
 """In a piece of work."""
-_LEAST = {"dis": 750 << 20, "rfr": 950 << 20, "rfr with flows": 1300 << 20}
+_LEAST = {"dis": 750 << 20, "reencode": 1100 << 20, "rfr": 950 << 20, "rfr with flows": 1300 << 20}
 """Memory of a process, measured on 1080p; see docs/data.md."""
 _SHAPE = 0.02  # how much a picture may be stretched before it is worth a word
 
@@ -47,6 +50,7 @@ class _Found:
     video: Video
     name: str
     folder: Path
+    even: EvenVideo | Reencoded
     changes: list[dict[str, Any]] = field(default_factory=list)
     shots: dict[int, int] = field(default_factory=dict)
     judged: list[dict[str, Any]] = field(default_factory=list)
@@ -70,10 +74,13 @@ class Rrld:
         options, videos = self.options, self._looked_at(material)
         if options.flow == "rfr":
             self._weights()
+        if options.reencode:
+            must_have_encoder()
         known = [video.even for video in videos if video.even.slots is not None]
         frames, seconds = sum(one.slots or 0 for one in known), sum((one.slots or 0) / one.fps for one in known)
         more = f" (and {len(videos) - len(known)} that do not say their length)" if len(known) < len(videos) else ""
         count = f"{len(videos)} video{'s' * (len(videos) > 1)}"
+        coded = "coded again, " if options.reencode else ""
         motion = f"RFR, {options.iterations} steps" if options.flow == "rfr" else "DIS (OpenCV)"
         extra = f"at most {options.per_shot} of a shot" if options.per_shot else "all of a shot"
         return DataPlan(
@@ -82,7 +89,7 @@ class Rrld:
             digests={str(video.even.path): video.digest for video in videos},
             demands=self._demands(order.jobs),
             hint="fewer --jobs, or -o rrld.flow=dis",
-            lines=(("how", f"{options.fps} frames a second; motion by {motion}; {extra}"),),
+            lines=(("how", f"{coded}{options.fps} frames a second; motion by {motion}; {extra}"),),
             warnings=tuple(self._odd(videos)),
             facts={"fps": options.fps, "flow": options.flow},
         )
@@ -90,8 +97,11 @@ class Rrld:
     def __call__(self, material: Sequence[Path], out: Path, order: DataOrder, reporter: Reporter) -> DataResult:
         """See `animegen.stages.DatasetMaker`."""
         videos = self._looked_at(material)
-        found = [_Found(video, name, out / name) for video, name in zip(videos, names_of(videos, out), strict=True)]
+        names = names_of(videos, out)
+        found = [_Found(video, name, out / name, video.even) for video, name in zip(videos, names, strict=True)]
         passes = _Passes(self.options, out, order.jobs, reporter)
+        if self.options.reencode:
+            passes.reencoded(found)
         passes.changes(found)
         given = (self._weights(), self.context.devices)
         passes.judgements(found, given)
@@ -121,11 +131,15 @@ class Rrld:
         return self.context.weight(RFR.file)
 
     def _demands(self, jobs: int) -> tuple[Demand, ...]:
-        if self.options.flow == "dis":
-            return (Demand("cpu", jobs * _LEAST["dis"], _free("cpu"), f"{jobs} × {_LEAST['dis'] >> 20} MiB"),)
-        device = pick_device(self.context.devices, stage="rrld")
-        need = _LEAST["rfr with flows" if self.options.flows else "rfr"]
-        return (Demand(str(device), jobs * need, free_memory(device), f"{jobs} × {need >> 20} MiB"),)
+        options, needs = self.options, dict.fromkeys(["cpu"], _LEAST["dis"])
+        if options.reencode:
+            needs["cpu"] = _LEAST["reencode"]
+        if options.flow == "rfr":
+            device = str(pick_device(self.context.devices, stage="rrld"))
+            needs[device] = max(needs.get(device, 0), _LEAST["rfr with flows" if options.flows else "rfr"])
+        return tuple(
+            Demand(name, jobs * need, _free(name), f"{jobs} × {need >> 20} MiB") for name, need in needs.items()
+        )
 
     def _odd(self, videos: Sequence[Video]) -> list[str]:
         odd = []
@@ -173,7 +187,7 @@ class Rrld:
                 TripletRow(
                     video=one.name,
                     frames=(first, middle, last),
-                    seconds=round(float(first / one.video.even.fps), 6),
+                    seconds=round(float(first / one.even.fps), 6),
                     shot=one.shots[first],
                     images=f"{one.name}/images/{name}",
                     flows=f"{one.name}/flows/{name}.pt" if self.options.flows else None,
@@ -204,13 +218,24 @@ class _Passes:
     jobs: int
     reporter: Reporter
 
+    def reencoded(self, found: Sequence[_Found]) -> None:
+        segments = {}
+        for one in found:
+            files = []
+            for first, stop in _segments(one.video, self.options.segment, 0):
+                place = self.out / WORK / one.name / f"reencoded-{first:07d}-{self.options.segment}.mkv"
+                files.append((first, place))
+                segments[Segment(one.video.even, place, (first, stop))] = one
+            one.even = Reencoded(one.video.even, tuple(files))
+        self._do("re-encoding", segments, Reencoder, (self.options,), "frames")
+
     def changes(self, found: Sequence[_Found]) -> None:
         pieces = {}
         for one in found:
-            for first, stop in _segments(one.video, self.options.segment):
+            for first, stop in _segments(one.video, self.options.segment, 1):
                 place = self.out / WORK / one.name / f"changes-{first:07d}-{self.options.segment}.jsonl"
-                pieces[Piece(one.video.even, place, (first, stop))] = one
-        rows = self._do(1, "changes", pieces, Changes, (self.options,), "frames")
+                pieces[Piece(one.even, place, (first, stop))] = one
+        rows = self._do("changes", pieces, Changes, (self.options,), "frames")
         for piece, one in pieces.items():
             one.changes += rows[piece]
         for one in found:
@@ -228,10 +253,10 @@ class _Passes:
             if self.options.cuts:
                 inside = [triplet for triplet in triplets if one.shots[triplet[0]] == one.shots[triplet[2]]]
                 one.across, triplets = len(triplets) - len(inside), inside
-            for first, part in _parts(one.video, triplets):
+            for first, part in _parts(one.even, triplets):
                 place = self.out / WORK / one.name / f"judgements-{first:07d}.jsonl"
-                pieces[Piece(one.video.even, place, triplets=part)] = one
-        rows = self._do(2, "judgements", pieces, Judgements, (self.options, *given), "triplets")
+                pieces[Piece(one.even, place, triplets=part)] = one
+        rows = self._do("judgements", pieces, Judgements, (self.options, *given), "triplets")
         for piece, one in pieces.items():
             one.judged += rows[piece]
 
@@ -239,22 +264,22 @@ class _Passes:
         pieces = {}
         for one in found:
             taken: list[Triplet] = [tuple(row["frames"]) for row in one.taken]
-            for _, part in _parts(one.video, taken):
-                pieces[Piece(one.video.even, one.folder, triplets=part)] = one
-        self._do(3, "pictures", pieces, Pictures, (self.options, *given), "triplets")
+            for _, part in _parts(one.even, taken):
+                pieces[Piece(one.even, one.folder, triplets=part)] = one
+        self._do("pictures", pieces, Pictures, (self.options, *given), "triplets")
 
     def _do(
         self,
-        number: int,
         name: str,
-        pieces: Mapping[Piece, _Found],
-        make: Callable[..., Callable[[Piece], Any]],
+        pieces: Mapping[Any, _Found],
+        make: Callable[..., Callable[[Any], Any]],
         arguments: Sequence[Any],
         unit: str,
-    ) -> dict[Piece, Any]:
+    ) -> dict[Any, Any]:
         sizes = {piece: _size(piece) for piece in pieces}
         total, done, began = sum(sizes.values()), 0, time.monotonic()
-        self.reporter.started(number, 3, name, f"{total:,} {unit}")
+        names = [*(["re-encoding"] if self.options.reencode else []), *_PASSES]
+        self.reporter.started(names.index(name) + 1, len(names), name, f"{total:,} {unit}")
         rows = {}
         for piece, found in each(list(pieces), make, arguments, self.jobs):
             rows[piece] = found
@@ -264,24 +289,25 @@ class _Passes:
         return rows
 
 
-def _segments(video: Video, length: int) -> list[tuple[int, int | None]]:
+def _segments(video: Video, length: int, first: int) -> list[Bounds]:
+    """Stretches of a video from its slot `first` on."""
     even = video.even
     if not even.seekable or even.slots is None:
-        return [(1, None)]
-    edges = [1, *range(length, even.slots, length)]
+        return [(first, None)]
+    edges = [first, *range(length, even.slots, length)]
     return [*pairwise(edges), (edges[-1], None)]
 
 
-def _parts(video: Video, triplets: Sequence[Triplet]) -> list[tuple[int, tuple[Triplet, ...]]]:
+def _parts(video: EvenVideo | Reencoded, triplets: Sequence[Triplet]) -> list[tuple[int, tuple[Triplet, ...]]]:
     """Triplets of one piece each, with the number of the first; a video that is read from its beginning is one."""
-    size = _TRIPLETS if video.even.seekable else max(1, len(triplets))
+    size = _TRIPLETS if video.seekable else max(1, len(triplets))
     return [(first, tuple(triplets[first : first + size])) for first in range(0, len(triplets), size)]
 
 
-def _size(piece: Piece) -> int:
-    if piece.triplets:
+def _size(piece: Piece | Segment) -> int:
+    if isinstance(piece, Piece) and piece.triplets:
         return len(piece.triplets)
-    first, stop = piece.slots
+    first, stop = piece.slots if isinstance(piece, Piece) else piece.bounds
     return max(1, (stop or piece.video.slots or first) - first)
 
 

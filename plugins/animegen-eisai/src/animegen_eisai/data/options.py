@@ -29,6 +29,11 @@ class RrldOptions:
     flows: bool = option(
         True, "Keep the flows between first and last frame too, 8 MB a triplet; without, a training finds them anew."
     )
+    reencode: bool = option(
+        False,
+        "Code videos again before, as the released program does: 1920x1080, HEVC at constant quality. Slow: about 3 "
+        "frames a second for each core.",
+    )
     fit: str = option(
         "stretch",
         "How a picture of another shape than 16:9 is made 960x540: stretch as published, or crop its middle.",

@@ -23,6 +23,7 @@ from animegen_eisai.data.duplicates import NONE, ChangeDetector
 from animegen_eisai.data.frames import KEPT, sized
 from animegen_eisai.data.linearity import HEIGHT, WIDTH, is_credits, judge
 from animegen_eisai.data.motion import Motion, make_motion, share_processor
+from animegen_eisai.data.reencoding import Reencoded
 
 if TYPE_CHECKING:
     from animegen.media import Image
@@ -44,7 +45,7 @@ class Piece:
         triplets: For judgements and pictures.
     """
 
-    video: EvenVideo
+    video: EvenVideo | Reencoded
     place: Path
     slots: tuple[int, int | None] = (0, 0)
     triplets: tuple[Triplet, ...] = ()
@@ -65,12 +66,12 @@ class Changes:
                 return journal.rows
             begin = first + len(journal.rows) - 1
             change, cut = ChangeDetector(), CutDetector(self._options.cut_threshold)
-            shown = -1
+            shown: SourceFrame | None = None
             for slot, frame in piece.video.stretch(begin, stop):
-                if frame.index == shown:  # one frame of the source in two slots
+                if frame is shown:  # one frame of the source in two slots
                     journal.add({"frame": slot, **asdict(NONE), "cut": 0.0})
                     continue
-                shown, score = frame.index, cut(frame)
+                shown, score = frame, cut(frame)
                 found = change(sized(frame, HEIGHT, WIDTH, self._options.fit))
                 if slot > begin:
                     assert found is not None
@@ -173,7 +174,7 @@ class _Seen:
         return self._known
 
 
-def windows(video: EvenVideo, triplets: Iterable[Triplet]) -> Iterator[tuple[Triplet, list[SourceFrame]]]:
+def windows(video: EvenVideo | Reencoded, triplets: Iterable[Triplet]) -> Iterator[tuple[Triplet, list[SourceFrame]]]:
     """The frames of triplets, which come in the order of time, each read once."""
     waiting = list(triplets)
     if not waiting:
