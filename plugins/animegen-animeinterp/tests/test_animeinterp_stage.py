@@ -205,7 +205,9 @@ def test_the_plan_says_sizes_and_memory(monkeypatch: pytest.MonkeyPatch, stage_c
     assert fixed.summary == "drawn at 960x540, regions matched at 960x540"
     plain = plan(AnimeInterpOptions(matching=False), context, size=(540, 960), frames=3)
     assert plain.summary == "drawn at 960x540"
-    assert own.demands[0].need > 2 * fixed.demands[0].need >= 2 * plain.demands[0].need > 2**30
+    assert own.demands[0].need > 3 * fixed.demands[0].need >= 3 * plain.demands[0].need > 2**30
+    small = [plan(AnimeInterpOptions(matching=yes), context, size=(128, 128), frames=3) for yes in (True, False)]
+    assert small[0].demands[0].need > 4 * small[1].demands[0].need  # regions are sought at their own size
 
 
 def test_without_its_files_a_run_stops_before_it_begins(

@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 
 from animegen_animeinterp.gridnet import GridNet
 from animegen_torch.rfr import Rfr
-from animegen_torch.splatting import splat_weighted
+from animegen_torch.splatting import scatter
 
 ITERATIONS = 12
 MULTIPLE = 4
@@ -92,24 +92,34 @@ class AnimeInterp(nn.Module):
 
     def draw(self, first: Frame, last: Frame, flows: tuple[Tensor, Tensor], time: float) -> Tensor:
         """The frame at `time`, (1, 3, H, W), not cut to [0, 1]."""
-        moved = [self._moved(first, time * flows[0]), self._moved(last, (1 - time) * flows[1])]
-        joined = [torch.cat(both, 1) for both in zip(*moved, strict=True)]
-        del moved
-        return self.synnet(*joined)  # type: ignore[no-any-return]
+        moves = time * flows[0], (1 - time) * flows[1]
+        joined: list[Tensor] = []
+        for level in range(len(LEVELS)):
+            moved = [_moved(frame, flow, level) for frame, flow in zip((first, last), moves, strict=True)]
+            if level == 0:
+                joined.append(torch.cat([both[:, :3] for both in moved], 1))
+                moved = [both[:, 3:] for both in moved]
+            joined.append(torch.cat(moved, 1))
+            del moved  # the largest tensors here
+        result: Tensor = self.synnet(*joined)
+        return result
 
-    @staticmethod
-    def _moved(frame: Frame, flow: Tensor) -> list[Tensor]:
-        """The image and its features moved along a flow: averages where several pixels land, 0 where none does."""
-        # The image and the features of its size go together: where pixels land is worked out once.
-        largest = _average(torch.cat((frame.image, frame.features[0]), 1), flow)
-        smaller = [_average(level, _shrunk(flow, level)) for level in frame.features[1:]]
-        return [largest[:, :3], largest[:, 3:], *smaller]
 
+def _moved(frame: Frame, flow: Tensor, level: int) -> Tensor:
+    """A level of features moved along a flow, the image before it where it is of the same size.
 
-def _average(values: Tensor, flow: Tensor) -> Tensor:
-    """Average splatting, divided by however little landed: so positions count to their last bit."""
-    total, weights = splat_weighted(values, flow, torch.ones_like(flow[:, :1]), exact=True)
-    return total.div_(torch.where(weights == 0, 1, weights)).to(values.dtype)
+    Averages where several pixels land, divided by however little does, so that positions count to their last bit; 0
+    where none lands.
+    """
+    values = frame.features[level]
+    if level == 0:  # where pixels land is worked out once for both
+        values = torch.cat((frame.image, values, torch.ones_like(values[:, :1])), 1)
+    else:
+        flow = _shrunk(flow, values)
+        values = torch.cat((values, torch.ones_like(values[:, :1])), 1)
+    sums = scatter(values.to(flow.dtype), flow)
+    total, weights = sums[:, :-1], sums[:, -1:]
+    return (total / torch.where(weights == 0, 1, weights)).to(values.dtype)
 
 
 class _Features(nn.Module):

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from animegen_animeinterp.plugin import AnimeInterpOptions
 
 _PARAMETERS = 40 << 20
-_DRAWN, _SEGMENTED = 1900, 1300
-"""Bytes a pixel drawn, and a pixel segmented, at the worst moment; measured by ``benchmarks/animeinterp.py``."""
-_PAIR = 5.4
-"""Bytes for each two cells of 8 × 8 pixels that the flow compares; beyond a GiB they are computed part by part."""
+_DRAWN, _KNOWN, _SEGMENTED = 1900, 500, 650
+"""Bytes a pixel while a frame is drawn, a pixel of what is known of a pair, and a pixel while regions are described;
+measured by ``benchmarks/animeinterp.py``."""
+_PAIR, _PAIRS = 5.4, 1 << 30
+"""Bytes for each two cells of 8 × 8 pixels that the flow compares; above the limit they are compared part by part."""
 
 
 def plan(options: AnimeInterpOptions, context: Context, *, size: tuple[int, int], frames: int) -> StagePlan:
@@ -25,12 +26,12 @@ def plan(options: AnimeInterpOptions, context: Context, *, size: tuple[int, int]
     published = options.size == "published"
     height, width = PUBLISHED_SIZE[::-1] if published else size
     pixels = height * width
-    drawing = _DRAWN * pixels + min(1 << 30, _PAIR * (pixels / 64) ** 2)
+    drawing = max(_DRAWN * pixels, _KNOWN * pixels + min(_PAIRS, _PAIR * (pixels / 64) ** 2))
     summary = f"drawn at {width}x{height}"
     segmenting = 0
     if options.matching:
         rows, columns = working_size(size, published=published)
-        segmenting = _SEGMENTED * rows * columns
+        segmenting = _KNOWN * pixels + _SEGMENTED * rows * columns
         summary += f", regions matched at {columns}x{rows}"
     device = pick_device(context.devices, stage="animeinterp")
     need = _PARAMETERS + int(max(drawing, segmenting))
