@@ -179,3 +179,15 @@ def test_without_validation_nothing_of_it_is_there(tmp_path: Path) -> None:
     assert run(tmp_path / "plain", 3, options=LoopOptions(learning_rate=0.05, batch=4)).best is None
     with pytest.raises(AssertionError):
         assert same(learnt.trained, run(tmp_path / "other", 4, options=replace(OPTIONS, validate_every=0)).trained)
+
+
+def test_scores_go_to_tensorboard(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run(tmp_path, 4, Task([5.0, 3.0]), options=replace(OPTIONS, tensorboard=True))
+    (folder,) = {path.parent for path in tmp_path.rglob("events.out.tfevents*")}
+    events = EventAccumulator(str(folder))
+    events.Reload()
+    assert [(one.step, one.value) for one in events.Scalars("validation/loss")] == [(2, 5.0), (4, 3.0)]
+    assert len(events.Scalars("loss")) == 4
