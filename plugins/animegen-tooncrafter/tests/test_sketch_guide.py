@@ -60,7 +60,7 @@ def sampled(unet: UNet, sketch: SketchGuide | Guided | None, settings: Settings 
     generator = torch.Generator().manual_seed(3)
     tokens = {name: torch.randn(1, 77 + 256, 64, generator=generator) for name in (CONDITIONAL, UNCONDITIONAL)}
     conditions = Conditions(tokens, EncodedKeyframes(torch.randn(2, 4, 8, 8, generator=generator), ()))
-    parts = Parts(absent, absent, absent(unet), absent, Schedule.compute())  # type: ignore[arg-type]
+    parts = Parts(absent, absent, absent, lend(unet), absent, Schedule.compute())  # type: ignore[arg-type]
     return denoise(conditions, parts, Noise(4), settings, sketch=sketch)[0]
 
 
