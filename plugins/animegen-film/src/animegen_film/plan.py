@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from animegen.stages import Context
     from animegen_film.plugin import FilmOptions
 
-VALUES = 700
+VALUES = 800
 """Numbers held at the worst moment for each pixel of a padded picture: two encoded frames and the fusion at full size.
-665 were measured, see the plugin's README."""
+Up to 751 were measured, see the plugin's README."""
 ENCODED_VALUES = 164
 """Numbers of an encoded frame for each of its pixels."""
 PARAMETERS = 34_436_667
