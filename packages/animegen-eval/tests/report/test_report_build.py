@@ -14,8 +14,11 @@ from xml.etree import ElementTree
 import pytest
 
 from animegen.errors import InputError, UsageError
-from animegen_eval.report import build
+from animegen_eval.report import build, findings
+from animegen_eval.report.numbers import percent
 from animegen_eval.rows import Row
+from animegen_eval.statistics.design import Design, Factor
+from animegen_eval.statistics.factorial import analyse
 from animegen_eval.statistics.records import Resampling
 
 PAIRS = [("cats", f"pair-{number}") for number in range(4)] + [("dogs", f"pair-{number}") for number in range(4, 8)]
@@ -213,3 +216,14 @@ def test_what_is_no_study_is_refused(tmp_path: Path, make_evaluation: Callable[.
         build_report(tmp_path / "nowhere")
     with pytest.raises(InputError, match="holds no scores"):
         build_report(make_evaluation([]))
+
+
+def test_a_factor_changes_nothing_only_where_none_of_its_levels_does() -> None:
+    design = Design((Factor("tone", ("none", "a", "b")), Factor("rate", ("none", "x4"))))
+    table = {f"pair {n}": {cell: n + (1 + n / 10) * (cell[0] == "b") for cell in design.cells} for n in range(5)}
+    result = analyse(design, table, metric="made-up", better="lower", resampling=FEW)
+    assert findings.unchanged(result) == ["rate"]
+
+
+def test_changes_from_nearly_nothing_are_told_as_a_factor() -> None:
+    assert [percent(share) for share in (0.0, -0.613, 9.5, 210_771.0)] == ["0 %", "−61.3 %", "+950.0 %", "×2.1e+05"]

@@ -13,6 +13,8 @@ from animegen_eval.statistics.simple_effects import Reversal
 from animegen_eval.tables import number
 
 _ALPHA = 0.05
+_TIMES = 10.0
+"""Relative changes from here on are told as a factor."""
 
 
 def markdown(design: AblationDesign, analysis: Analysis, *, notes: Sequence[str] = ()) -> str:
@@ -173,6 +175,8 @@ def _counts(change: RelativeChange) -> str:
 def _percent(value: float | None) -> str:
     if value is None:
         return "-"
+    if value >= _TIMES:  # near a baseline of 0 a percentage is a row of digits
+        return f"×{1 + value:.2g}"
     shown = f"{100 * value:+.1f} %"
     return "0" if shown in ("-0.0 %", "+0.0 %") else shown
 

@@ -89,8 +89,13 @@ def effect_sentence(effect: Effect, result: FactorialResult) -> str:
 
 
 def unchanged(result: FactorialResult) -> list[str]:
-    """Factors that change no pair at all: what is compared is the same, as where an upsampler keeps its frames."""
-    return [e.levels[0][0] for e in result.effects if len(e.levels) == 1 and e.test.mean == 0 == (e.test.sd or 0)]
+    """Factors none of whose levels change any pair: the frames are the same, as where an upsampler keeps its own."""
+    still: dict[str, bool] = {}
+    for effect in result.effects:
+        if len(effect.levels) == 1:
+            name = effect.levels[0][0]
+            still[name] = still.get(name, True) and effect.test.mean == 0 == (effect.test.sd or 0)
+    return [name for name, is_still in still.items() if is_still]
 
 
 def turns(result: FactorialResult) -> list[Reversal]:

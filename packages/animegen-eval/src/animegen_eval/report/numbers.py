@@ -8,6 +8,8 @@ from animegen_eval.statistics.records import Interval
 
 NONE = "–"
 _DIGITS = 4
+_TIMES = 10.0
+"""Relative changes from here on are told as a factor."""
 
 
 def number(value: float | None, digits: int = _DIGITS) -> str:
@@ -66,9 +68,11 @@ def chance(p: float | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share with its sign: ``−61.3 %``."""
+    """A share with its sign: ``−61.3 %``; ``×23`` for what is many times more."""
     if share is None or not math.isfinite(share):
         return NONE
+    if share >= _TIMES:  # near a baseline of 0 a percentage is a row of digits
+        return f"×{1 + share:.2g}"
     return _minus(f"{100 * share:+.1f} %") if share else "0 %"
 
 
