@@ -195,3 +195,14 @@ def test_late_frames_are_forgiven_by_the_tolerant_value_alone(kit, save, registr
     late_lines = [rows_of(found, "late", "line-chamfer", name)[0].value for name in ("middles", "middles-tolerant")]
     assert late_lines[1] < late_lines[0] / 5  # the last true frame has no drawing but an earlier one
     assert back > 10 * late_lines[1]  # in order, a clip that runs backwards matches half way alone
+
+
+def test_an_equal_clip_does_not_carry_the_others_through_a_gate(kit, save, registry, tmp_path):
+    for name, shade in (("same", 0), ("darker", 60)):
+        frames = kit.disc(5)
+        save(frames, f"true/{name}")
+        save(np.where(frames > 200, frames - shade, frames).astype(np.uint8), f"system/{name}")
+    found = evaluate(registry, tmp_path / "system", truth=tmp_path / "true", metrics=("endpoints",))
+    (gate,) = [gate for gate in found.summary.gates if gate.rule.quantity == "endpoint-psnr"]
+    assert gate.value is not None and gate.value < 20
+    assert gate.verdict == "failed"

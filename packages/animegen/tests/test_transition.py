@@ -116,3 +116,21 @@ def test_the_worse_end_counts():
     assert measure(Endpoints(), clip, panels)["endpoint-psnr"] < 30
     assert measure(Endpoints(), clip, panels)["endpoint-line-chamfer"] > 0
     assert all(isinstance(value, Missing) for value in Endpoints()(Sample(clip, np.linspace(0, 1, LENGTH))).values())
+
+
+def test_ends_are_held_against_panels_without_what_is_ignored():
+    clip = scene(0)
+    panels = clip[[0, -1]].copy()
+    panels[0, 4:20, 4:24] = 255  # a balloon that the clip has no more
+    ignored = np.zeros(panels.shape[:3], bool)
+    ignored[0, 4:20, 4:24] = True
+    times = np.linspace(0, 1, LENGTH)
+    assert measure(Endpoints(), clip, panels)["endpoint-psnr"] < 40
+    got = Endpoints()(Sample(clip, times, panels=panels, ignored=ignored))
+    assert got == {"endpoint-psnr": float("inf"), "endpoint-line-chamfer": 0}
+    changed = clip.copy()
+    changed[0, 30:34, 30:34] = 255 - changed[0, 30:34, 30:34]
+    assert Endpoints()(Sample(changed, times, panels=panels, ignored=ignored))["endpoint-psnr"] < 40
+    everything = np.ones_like(ignored)
+    missing = Endpoints()(Sample(clip, times, panels=panels, ignored=everything))
+    assert all(isinstance(value, Missing) for value in missing.values())

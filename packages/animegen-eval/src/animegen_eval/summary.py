@@ -85,7 +85,7 @@ class GateResult:
         config: System.
         gap: See `rows.Row`.
         rule: The gate.
-        value: What the system has; None where that is missing.
+        value: What the system has, over clips with a finite value where some have one; None where that is missing.
         low, high: What it had to be within; None for no bound, or where there is no band.
         verdict: ``unknown`` where a value or a band is missing.
         reason: Why it is unknown.
@@ -305,7 +305,9 @@ def _gate(
     real: int,
 ) -> GateResult:
     numbers = [value for value in values if value is not None]
-    value = sum(numbers) / len(numbers) if numbers else None
+    finite = [value for value in numbers if math.isfinite(value)]
+    counted = finite or numbers  # one equal clip's infinity must not hide the others
+    value = sum(counted) / len(counted) if counted else None
     if value is None or band is None:
         why = "it has no value" if value is None else f"{real} real clips make no band; it takes {LEAST_REAL}"
         return GateResult(config, gap, rule, value, None, None, "unknown", why)

@@ -136,7 +136,8 @@ def _panel(facts: Mapping[str, Any], name: str) -> Image:
 
 
 def _balloons(record: Mapping[str, Any], size: tuple[int, int]) -> Mask | None:
-    """The boxes of the balloons that were found in each panel, scaled to the clip."""
+    """The boxes of the balloons that were found in each panel, grown as what is removed is, scaled to the clip."""
+    grow = int(record["settings"]["run"].get("grow") or 0)
     found = [step["info"]["balloons"] for step in record["steps"] if step.get("info", {}).get("balloons")]
     if not found:
         return None
@@ -146,6 +147,6 @@ def _balloons(record: Mapping[str, Any], size: tuple[int, int]) -> Mask | None:
     ):
         mask = np.zeros((facts["size"][1], facts["size"][0], 3), np.uint8)
         for x0, y0, x1, y1 in (balloon["box"] for balloon in found[0] if balloon["panel"] == number):
-            mask[y0:y1, x0:x1] = 255
+            mask[max(0, y0 - grow) : y1 + grow, max(0, x0 - grow) : x1 + grow] = 255
         drawn.append(fitting.apply(mask, 1)[..., 0] > 0)
     return np.stack(drawn)
