@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from animegen_animeinterp.plugin import AnimeInterpOptions
 
 _PARAMETERS = 40 << 20
-_DRAWN, _KNOWN, _SEGMENTED = 1900, 500, 650
+_DRAWN, _KNOWN, _SEGMENTED = 2200, 500, 650
 """Bytes a pixel while a frame is drawn, a pixel of what is known of a pair, and a pixel while regions are described;
 measured by ``benchmarks/animeinterp.py``."""
 _PAIR, _PAIRS = 5.4, 1 << 30
