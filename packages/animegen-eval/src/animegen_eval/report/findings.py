@@ -59,8 +59,8 @@ def of_ablation(found: Sequence[Effects]) -> list[Finding]:
         for name in unchanged(one.result):
             idle.setdefault(name, []).append(one.result.metric)
     for name, where in idle.items():
-        place = "any quantity" if len(where) == len(able) else _listed(where)
-        said.append(Finding("nothing", f"At equal times {name} changes nothing whatever in {place}."))
+        if len(where) == len(able):
+            said.append(Finding("nothing", f"At equal times {name} changes nothing whatever in any quantity."))
     quiet = [one.result.metric for one in able if one.result and not any(map(is_shown, one.result.effects))]
     if quiet:
         text = f"No effect of any factor is shown in {_listed(quiet)}: that is no proof that there is none."
