@@ -6,6 +6,7 @@ import re
 import shutil
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import nox
 
@@ -44,7 +45,7 @@ def demo(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole test suite: what needs no torch here, then each plugin in an environment of its own."""
-    install(session, *editable(*CORE, EVAL, KIT), *TOOLS, "scikit-image")
+    install(session, *editable(*CORE[:1], whole(CORE[1]), *CORE[2:], EVAL, KIT), *TOOLS, "scikit-image")
     session.run("pytest", *BESIDE, *CORE, EVAL, KIT, "tests", *session.posargs)
     if not session.posargs:
         session.notify("torch_tests")
@@ -63,8 +64,8 @@ def torch_tests(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("name", PLUGINS)
 def plugin_tests(session: nox.Session, name: str) -> None:
-    """The tests of one plugin, with everything that it needs and nothing else."""
-    install(session, *editable(*CORE, KIT, *helpers(name), f"./plugins/{name}"), *TOOLS)
+    """The tests of one plugin, with everything that it needs or can use, and nothing else."""
+    install(session, *editable(*CORE, KIT, *helpers(name), whole(f"./plugins/{name}")), *TOOLS)
     session.run("pytest", *BESIDE, f"plugins/{name}", *session.posargs, env=ONE_THREAD)
 
 
@@ -142,10 +143,22 @@ def editable(*folders: str) -> list[str]:
     return [argument for folder in folders for argument in ("-e", folder)]
 
 
+def whole(folder: str) -> str:
+    """A distribution's folder with all its extras, so that no test is skipped for want of one."""
+    extras = project(folder).get("optional-dependencies", {})
+    return f"{folder}[{','.join(extras)}]" if extras else folder
+
+
+def project(folder: str) -> dict[str, Any]:
+    """What a distribution says of itself."""
+    found: dict[str, Any] = tomllib.loads((ROOT / folder / "pyproject.toml").read_text("utf-8"))["project"]
+    return found
+
+
 def helpers(plugin: str) -> tuple[str, ...]:
     """The folders of ours, beside the core, that a plugin stands on."""
-    project = tomllib.loads((ROOT / "plugins" / plugin / "pyproject.toml").read_text("utf-8"))["project"]
-    return (TORCH,) if any(need.startswith("animegen-torch") for need in project["dependencies"]) else ()
+    needs = project(f"plugins/{plugin}")["dependencies"]
+    return (TORCH,) if any(need.startswith("animegen-torch") for need in needs) else ()
 
 
 def import_names(*folders: str) -> list[str]:
@@ -157,8 +170,7 @@ def lowest_versions() -> dict[str, str]:
     """The lowest version of each dependency that any of our distributions without torch accepts."""
     found: dict[str, str] = {}
     for folder in (*CORE, EVAL, KIT):
-        project = tomllib.loads((ROOT / folder / "pyproject.toml").read_text("utf-8"))["project"]
-        for requirement in project["dependencies"]:
+        for requirement in project(folder)["dependencies"]:
             match = re.match(r"([\w-]+)>=([\d.]+)", requirement)
             if match and not match[1].startswith("animegen"):
                 found[match[1]] = max(found.get(match[1], "0"), match[2], key=version_key)
