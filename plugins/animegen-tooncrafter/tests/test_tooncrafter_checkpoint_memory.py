@@ -23,7 +23,7 @@ MANIFEST = json.loads(gzip.decompress((Path(__file__).parent / "manifest.json.gz
 CPU = torch.device("cpu")
 MIB = 2**20
 MEDIUM = ModelConfiguration(unet=UNetConfiguration(model_channels=96, num_res_blocks=1, channel_mult=(1, 2, 4)))
-SLACK = 8 * MIB
+SLACK = 16 * MIB
 """What the process takes beside tensors, and keeps of buffers that it has given back."""
 
 

@@ -207,10 +207,10 @@ def test_guidance_runs_apart_when_memory_runs_out(
 
     forward = UNet.forward
 
-    def small(self: UNet, x: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
-        if len(x) > 1:
+    def small(self: UNet, x: torch.Tensor, times: torch.Tensor, context: Any, *args: Any, **kwargs: Any) -> Any:
+        if context.samples > 1:
             raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
-        return forward(self, x, *args, **kwargs)
+        return forward(self, x, times, context, *args, **kwargs)
 
     monkeypatch.setattr(UNet, "forward", small)
     stage, context = made(guidance="together", decoder_frames=64)
