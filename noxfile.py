@@ -73,7 +73,7 @@ def plugin_tests(session: nox.Session, name: str) -> None:
 def together(session: nox.Session) -> None:
     """All plugins in one environment: every interpolator in one evaluation."""
     install(session, *editable(*CORE, EVAL, KIT, TORCH, *(f"./plugins/{name}" for name in PLUGINS)), *TOOLS)
-    session.run("pytest", "tests/test_every_interpolator.py", *session.posargs)
+    session.run("pytest", *BESIDE, "tests/test_every_interpolator.py", *session.posargs, env=ONE_THREAD)
 
 
 @nox.session
