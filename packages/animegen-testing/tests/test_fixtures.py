@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -122,6 +123,15 @@ def test_the_tiny_pair_differs_where_the_ring_moves(tiny_pair: PanelPair) -> Non
 
 def test_seeded_weights_are_at_hand(seeded_weights: Any) -> None:
     assert seeded_weights.seeded_array("a", (2,)).shape == (2,)
+
+
+def test_code_runs_alone(run_alone: Callable[..., str]) -> None:
+    code = "import os; print(given['size'] * 2, os.getpid())"
+    doubled, process = map(int, run_alone(code, size=4).split())
+    assert doubled == 8
+    assert process != os.getpid()
+    with pytest.raises(AssertionError, match="KeyError: 'other'"):
+        run_alone("given['other']", size=4)
 
 
 def test_the_pytest_plugin_imports_nothing_but_pytest() -> None:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 MEASURE = """
-import json, sys
 from dataclasses import replace
 import torch
 from animegen_seine.model import ModelConfiguration, new_part
@@ -23,7 +19,6 @@ from animegen_torch.memory import peak_memory
 from animegen_torch.untrained import draw_parameters
 
 torch.set_num_threads(1)
-given = json.loads(sys.argv[1])
 height, width, frames = given["size"]
 clip, cpu = Clip(height, width, frames), torch.device("cpu")
 c = UNetConfiguration(widths=(96, 192, 384, 384), context=96, heads=3)
@@ -63,11 +58,7 @@ print(peak.bytes, need)
     ],
     ids=lambda given: "-".join(str(value) for value in given.values()) if isinstance(given, dict) else "",
 )
-def test_what_is_planned_is_what_is_taken(given: dict[str, Any], most: float) -> None:
-    # Otherwise the C library keeps what was freed, in pieces nobody can use, and that is what would be measured.
-    eager = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    command = [sys.executable, "-c", MEASURE, json.dumps(given)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **eager})
-    peak, need = map(int, done.stdout.split())
+def test_what_is_planned_is_what_is_taken(run_alone: Callable[..., str], given: dict[str, Any], most: float) -> None:
+    peak, need = map(int, run_alone(MEASURE, **given).split())
     print(f"{peak / 2**20:.0f} MiB taken, {need / 2**20:.0f} MiB planned: {need / peak:.2f} times")
     assert peak <= need <= most * peak

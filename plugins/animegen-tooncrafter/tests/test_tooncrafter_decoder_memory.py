@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +14,6 @@ FEATURES = FRAMES * 128 * (8 * SIDE) ** 2 * 4
 """Bytes of a clip of the last level's features: what is there as a whole however few frames are worked on."""
 
 DECODE = """
-import json, sys
 import torch
 from animegen_tooncrafter.first_stage.autoencoder import FirstStage
 from animegen_tooncrafter.first_stage.sweeps import Chunking
@@ -25,7 +21,6 @@ from animegen_torch.memory import peak_memory
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
-given = json.loads(sys.argv[1])
 stage = FirstStage().eval()
 side = given["side"]
 features = stage.encode(torch.rand(2, 3, 8 * side, 8 * side) * 2 - 1)[1]
@@ -40,20 +35,18 @@ print(peak.bytes)
 """
 
 
-def decode(folder: Path, at_once: int, recompute: bool) -> tuple[int, torch.Tensor]:
-    """Peak in bytes above what weights and references take, and the frames."""
-    path = folder / f"{at_once}.pt"
-    given = {"at_once": at_once, "recompute": recompute, "path": str(path), "frames": FRAMES, "side": SIDE}
-    command = [sys.executable, "-c", DECODE, json.dumps(given)]
-    # Otherwise the C library keeps what was freed, in pieces nobody can use, and that is what would be measured.
-    eager = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env={**os.environ, **eager})
-    return int(done.stdout), torch.load(path, weights_only=True)
-
-
 @pytest.mark.slow
-def test_fewer_frames_at_once_take_less_memory_for_the_same_frames(tmp_path: Path) -> None:
-    found = {at_once: decode(tmp_path, at_once, at_once < FRAMES) for at_once in (1, 2, 4, 16)}
+def test_fewer_frames_at_once_take_less_memory_for_the_same_frames(
+    run_alone: Callable[..., str], tmp_path: Path
+) -> None:
+    def decode(at_once: int) -> tuple[int, torch.Tensor]:
+        """Peak in bytes above what weights and references take, and the frames."""
+        path = tmp_path / f"{at_once}.pt"
+        size = {"frames": FRAMES, "side": SIDE}
+        peak = int(run_alone(DECODE, at_once=at_once, recompute=at_once < FRAMES, path=str(path), **size))
+        return peak, torch.load(path, weights_only=True)
+
+    found = {at_once: decode(at_once) for at_once in (1, 2, 4, 16)}
     whole, expected = found[16]
     for at_once, (peak, frames) in found.items():
         print(f"{at_once:>2} frames at once: {peak / 2**20:.0f} MiB, {peak / FEATURES:.1f} clips of features")

@@ -104,3 +104,14 @@ def seeded_weights() -> Any:
     from animegen_testing import seeded_weights as module
 
     return module
+
+
+@pytest.fixture
+def run_alone() -> Callable[..., str]:
+    """Runs code in a process of its own and gives what it prints: ``run_alone("print(given['size'])", size=4)``.
+
+    For tests of memory: see `animegen_testing.processes`.
+    """
+    from animegen_testing.processes import run_alone as run
+
+    return run
