@@ -108,6 +108,88 @@ def test_equal_panels_and_none_are_missing_never_nan():
     assert all(isinstance(value, Missing) for value in Transition()(Sample(clip, np.linspace(0, 1, LENGTH))).values())
 
 
+BALLOONS = (np.s_[6:26, 144:184], np.s_[6:26, 8:48])
+"""Where the first and the last panel have one: over paper, where nothing ever moves."""
+
+
+def lettered(clip):
+    """Panels of a clip with a balloon each, and what is ignored of them."""
+    panels = clip[[0, -1]].copy()
+    ignored = np.zeros(panels.shape[:3], bool)
+    for panel, mask, place in zip(panels, ignored, BALLOONS, strict=True):
+        mask[place] = True
+        panel[place] = 20
+        inside = tuple(slice(side.start + 3, side.stop - 3) for side in place)
+        panel[inside] = 255
+        panel[inside][4:-4:5, 4:-4] = 0  # lettering
+    return panels, ignored
+
+
+def scores(frames, panels, ignored=None):
+    return Transition()(Sample(frames, np.linspace(0, 1, len(frames)), panels=panels, ignored=ignored))
+
+
+def mean(value):
+    return np.mean(value[1:-1]) if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize("kind", ["truth", "dissolve", "cut"])
+@pytest.mark.parametrize("seed", range(2))
+def test_a_removed_balloon_is_as_if_there_had_never_been_one(seed, kind):
+    clip = scene(seed)
+    panels, ignored = lettered(clip)
+    clean = {"truth": clip, "dissolve": dissolve(clip), "cut": cut(clip)}[kind]
+    got, never = scores(clean, panels, ignored), scores(clean, clip[[0, -1]])
+    for name in ("blend-residual", "ghost-ratio", "largest-step-share"):
+        assert mean(got[name]) == pytest.approx(mean(never[name]), rel=1e-9), name
+    share = 1 - ignored.any(axis=0).mean()  # paper counted there, and was on the palette, and among the slow pixels
+    assert mean(got["off-palette"]) == pytest.approx(mean(never["off-palette"]) / share)
+    assert got["flow-travel"] == pytest.approx(never["flow-travel"], rel=0.03)
+    assert got["path-over-chord"] == pytest.approx(never["path-over-chord"], rel=0.002)
+    if kind == "dissolve":
+        counted = scores(clean, panels)
+        assert mean(counted["blend-residual"]) > 0.05 > 1e-5 > mean(got["blend-residual"])
+        assert counted["ghost-ratio"] < 0.7 * got["ghost-ratio"]
+
+
+def test_what_stands_in_a_balloon_reaches_no_value():
+    clip = scene(0)
+    panels, ignored = lettered(clip)
+    expected = scores(clip, clip[[0, -1]], ignored)
+    assert scores(clip, panels, ignored) == expected
+    rng = np.random.default_rng(0)
+    noisy = clip.copy()
+    either = ignored.any(axis=0)
+    noisy[:, either] = rng.integers(0, 256, (len(clip), int(either.sum()), 3))
+    assert scores(noisy, panels, ignored) == expected
+    outside = clip.copy()
+    outside[LENGTH // 2, 60:70, 10:20] = 0
+    assert scores(outside, panels, ignored)["blend-residual"] != expected["blend-residual"]
+
+
+def test_a_colour_under_the_other_panel_s_balloon_is_known():
+    clip = np.full((3, 32, 32, 3), 250, np.uint8)
+    clip[:, 4:12, 4:12] = (200, 30, 30)  # of the drawing, and under the last panel's balloon
+    clip[1, 20:28, 20:28] = (200, 30, 30)
+    panels = clip[[0, -1]].copy()
+    panels[1, 2:14, 2:14] = 255
+    ignored = np.zeros((2, 32, 32), bool)
+    ignored[1, 2:14, 2:14] = True
+    assert off_palette(clip, panels, ignored) == [0, 0, 0]
+    assert off_palette(clip, panels[[1, 1]], ignored)[1] == pytest.approx(100 * 64 / (32 * 32 - 144))
+
+
+def test_nothing_is_ignored_or_everything():
+    clip = scene(1)
+    panels = clip[[0, -1]]
+    nothing = np.zeros(panels.shape[:3], bool)
+    assert scores(clip, panels, nothing) == scores(clip, panels)
+    everything = nothing.copy()
+    everything[0, :, :100], everything[1, :, 100:] = True, True
+    got = scores(clip, panels, everything)
+    assert got == dict.fromkeys(Transition.NAMES, Missing("all of the picture is ignored"))
+
+
 def test_the_worse_end_counts():
     clip = scene(0)
     panels = clip[[0, -1]].copy()

@@ -64,7 +64,7 @@ def references(design: AblationDesign, factor: int) -> dict[str, Any]:
         "repeat": factor,
         "times": "those that all configurations of a pair share",
         "panels": "as drawn",
-        "balloons": "left out in all configurations, by what compares a frame with a panel (endpoints, style)",
+        "balloons": "left out in all configurations, by what looks at the panels (endpoints, transition, style)",
         "style": f"panels after {toned[0]}, in all configurations" if toned else "panels as drawn",
         "descreen": toned[0] if toned else None,
     }
