@@ -52,6 +52,16 @@ def test_the_table_of_failures_is_a_table_of_pairs(animegen: Call, table: Path, 
     assert "3 done" in anew.err
 
 
+def test_a_table_may_say_whose_panels_they_are(animegen: Call, pair: Any, quick: Any) -> None:
+    rows = ("id\tfirst\tlast\tlicense\tattribution\tremark", "one\ta.png\tb.png\tCC BY 4.0\tby A. N. Other\tmine")
+    Path("pairs.tsv").write_text("\n".join((*rows, "two\ta.png\tgone.png\tCC0 1.0\t\t")) + "\n")
+    result = animegen("batch", "pairs.tsv", *quick)
+    assert (result.code, len(result.out.splitlines())) == (6, 1)
+    header, failed = (line.split("\t") for line in Path("runs/failed.tsv").read_text().splitlines())
+    told = dict(zip(header, failed, strict=True))
+    assert (told["id"], told["licence"], told["source"]) == ("two", "CC0 1.0", "")
+
+
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_json_has_a_row_for_each_pair(animegen: Call, table: Path, quick: Any, jobs: int) -> None:
     result = animegen("batch", table, *quick, "--json", "--jobs", jobs)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from animegen.errors import InputError, UsageError, did_you_mean
 
-COLUMNS = ("id", "first", "last", "prompt", "text_boxes", "title")
+COLUMNS = ("id", "first", "last", "prompt", "text_boxes", "title", "licence", "source")
 """Columns of a table of pairs; `text_boxes` names a file as ``--text-boxes`` takes it. Others are ignored."""
 
+_ALSO = {"license": "licence", "attribution": "source"}
 _BY_COUNT = {2: ("first", "last"), 3: ("id", "first", "last"), 4: ("id", "first", "last", "prompt")}
 _AB = re.compile(r"(.+)[-_. ]([ab])", re.IGNORECASE)
 _HINT = "a line is: id, first, last, prompt, separated by tabs; paths are relative to the table"
@@ -27,6 +28,8 @@ class Item:
         prompt: Text for interpolators that read one; empty for the run's own.
         text_boxes: File that says where the lettering is, or None.
         title: What the pair belongs to; empty where the table does not say.
+        licence: Under which its panels may be shown; likewise.
+        source: Whom and what to name when they are; likewise.
     """
 
     id: str
@@ -35,6 +38,8 @@ class Item:
     prompt: str = ""
     text_boxes: Path | None = None
     title: str = ""
+    licence: str = ""
+    source: str = ""
 
 
 def read_pairs(source: Path) -> list[Item]:
@@ -65,7 +70,7 @@ def _table_pairs(path: Path) -> list[Item]:
     ]
     header: tuple[str, ...] | None = None
     if rows and {"first", "last"} <= {cell.lower() for cell in rows[0][1]}:
-        header = tuple(cell.lower() for cell in rows.pop(0)[1])
+        header = tuple(_ALSO.get(cell.lower(), cell.lower()) for cell in rows.pop(0)[1])
     elif rows and rows[0][1][0].lower() == "id":
         wrong = next((cell for cell in rows[0][1] if cell.lower() not in COLUMNS), "")
         raise UsageError(f"{path} has a header without first and last.", hint=f"{did_you_mean(wrong, COLUMNS)}{_HINT}")
@@ -88,6 +93,8 @@ def _item(path: Path, number: int, row: list[str], header: tuple[str, ...] | Non
         cells.get("prompt", ""),
         path.parent / boxes if boxes else None,
         cells.get("title", ""),
+        cells.get("licence", ""),
+        cells.get("source", ""),
     )
 
 
@@ -115,6 +122,6 @@ def write_failed(path: Path, failures: list[tuple[Item, str]]) -> None:
     for item, error in failures:
         boxes = "" if item.text_boxes is None else str(item.text_boxes.absolute())
         files = (str(item.first.absolute()), str(item.last.absolute()))
-        cells = (item.id, *files, item.prompt, boxes, item.title, error)
+        cells = (item.id, *files, item.prompt, boxes, item.title, item.licence, item.source, error)
         lines.append("\t".join(" ".join(cell.split("\t")).replace("\n", " ") for cell in cells))
     write_bytes(path, ("\n".join(lines) + "\n").encode())

@@ -39,8 +39,7 @@ def candidates(source: Path, rule: Rule, cut: Path, *, dry_run: bool, reporter: 
         source = source / _TABLE
     titles = _titles_beside(source)
     return [
-        Candidate(item.id, item.first, item.last, item.title or titles.get(item.id, ""), item.prompt, item.text_boxes)
-        for item in read_pairs(source)
+        Candidate(**{**vars(item), "title": item.title or titles.get(item.id, "")}) for item in read_pairs(source)
     ]
 
 

@@ -77,3 +77,13 @@ def test_the_record_has_the_digest_of_every_file(tmp_path: Path) -> None:
     record = choose([Candidate("x", path, tmp_path / "gone.png")], Rule()).as_record()
     assert record["pairs"][0]["sha256"] == {"first": hashlib.sha256(b"a").hexdigest(), "last": None}
     assert record["rule"]["seed"] == 0
+    assert not {"licence", "source"} & set(record["pairs"][0])
+
+
+def test_the_record_has_the_terms_that_are_known(tmp_path: Path) -> None:
+    pairs = [Candidate(name, tmp_path / "a", tmp_path / "b", **terms) for name, terms in TERMS.items()]
+    record = choose(pairs, Rule()).as_record()
+    assert {one["id"]: {n: one[n] for n in ("licence", "source") if n in one} for one in record["pairs"]} == TERMS
+
+
+TERMS = {"x": {"licence": "CC BY 4.0", "source": "a comic by A. N. Other"}, "y": {"licence": "CC0 1.0"}}

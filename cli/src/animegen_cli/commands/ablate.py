@@ -227,6 +227,5 @@ def _write_failures(ablation: Ablation, report: Report) -> None:
     rows = []
     for failure in report.generated.failures.values():
         pair = ablation.chosen.pairs[failure.pair]
-        item = Item(pair.id, pair.first, pair.last, pair.prompt, pair.text_boxes, pair.title)
-        rows.append((item, f"{failure.step}: {failure.error}"))
+        rows.append((Item(**vars(pair)), f"{failure.step}: {failure.error}"))
     write_failed(path, rows)

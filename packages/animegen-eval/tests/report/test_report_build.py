@@ -227,3 +227,14 @@ def test_a_factor_changes_nothing_only_where_none_of_its_levels_does() -> None:
 
 def test_changes_from_nearly_nothing_are_told_as_a_factor() -> None:
     assert [percent(share) for share in (0.0, -0.613, 9.5, 210_771.0)] == ["0 %", "−61.3 %", "+950.0 %", "×2.1e+05"]
+
+
+def test_terms_of_a_pair_are_shown_as_its_record_has_them(make_study: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_study([("A", "one"), ("B", "two")], clips=False)
+    study = json.loads((folder / "study.json").read_text("utf-8"))
+    study["choice"]["pairs"][0] |= {"licence": "CC BY 4.0", "source": "a <comic> by A. N. Other"}
+    (folder / "study.json").write_text(json.dumps(study), "utf-8")
+    text = build.build_report(folder, tmp_path / "page").page.read_text("utf-8")
+    assert "<b>A / one</b>: CC BY 4.0, a &lt;comic&gt; by A. N. Other" in text
+    assert text.count("CC BY 4.0") >= 2  # among the licences, and beside the pair's clips
+    assert "not recorded" not in text

@@ -18,6 +18,8 @@ from animegen.pipeline.hashing import file_digest, json_digest
 
 RULE = "sha256-rank-1"
 """Name of the rule; another one when it changes."""
+TERMS = ("licence", "source")
+"""What a pair may be shown under: on record, and no part of what a study is."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Candidate:
         title: What it belongs to; empty where nobody says.
         prompt: Text for interpolators that read one.
         text_boxes: File that says where the lettering is.
+        licence: Under which its panels may be shown; empty where nobody says.
+        source: Whom and what to name when they are; likewise.
     """
 
     id: str
@@ -38,6 +42,8 @@ class Candidate:
     title: str = ""
     prompt: str = ""
     text_boxes: Path | None = None
+    licence: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,7 @@ def _in_turn(there: dict[str, int], wanted: int) -> dict[str, int]:
 
 
 def pair_record(pair: Candidate) -> dict[str, Any]:
-    """A pair for study.json: its names, its files, and their digests."""
+    """A pair for study.json: its names, its files and their digests, and the terms that are known."""
     files = {"first": pair.first, "last": pair.last, "text_boxes": pair.text_boxes}
     return {
         "id": pair.id,
@@ -149,6 +155,7 @@ def pair_record(pair: Candidate) -> dict[str, Any]:
         "prompt": pair.prompt,
         **{name: None if path is None else str(path.absolute()) for name, path in files.items()},
         "sha256": {name: _digest(path) for name, path in files.items() if path is not None},
+        **{name: text for name in TERMS if (text := getattr(pair, name))},
     }
 
 

@@ -24,6 +24,7 @@ from animegen.documents import read_json
 from animegen.errors import InputError, ResourceError, UsageError
 from animegen.pipeline.record import environment
 from animegen.pipeline.store import disk_error
+from animegen_eval.ablation.choice import TERMS
 
 SCHEMA_VERSION = 1
 FILE_NAME, CLIPS, ITEMS, FAILED = "study.json", "clips", "items", "failed.tsv"
@@ -109,15 +110,18 @@ def begin(folder: Path, fixed: Mapping[str, Any]) -> Study:
 
 
 def _mended(study: Study, now: Mapping[str, Any]) -> dict[str, Any]:
-    """The choice of a study, with the files of pairs that failed as they are now: they may have been mended."""
+    """The choice of a study, with what may differ as it is now: files of pairs that failed, and terms of all."""
     failed = {failure["id"] for failure in study.facts.get("failed", ())}
-    files = {pair["id"]: pair["sha256"] for pair in now["pairs"]}
-    pairs = [
-        {**pair, "sha256": files.get(pair["id"], pair["sha256"])}
-        if pair["id"] in failed or None in pair["sha256"].values()
-        else pair
-        for pair in study.fixed["choice"]["pairs"]
-    ]
+    of_now = {pair["id"]: pair for pair in now["pairs"]}
+    pairs = []
+    for pair in study.fixed["choice"]["pairs"]:
+        here = of_now.get(pair["id"], pair)
+        again = pair["id"] in failed or None in pair["sha256"].values()
+        pairs.append(
+            {name: value for name, value in pair.items() if name not in TERMS}
+            | {name: here[name] for name in TERMS if name in here}
+            | ({"sha256": here["sha256"]} if again else {})
+        )
     return {**study.fixed["choice"], "pairs": pairs}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from animegen.errors import InputError
+from animegen_eval.ablation.choice import TERMS
 from animegen_eval.ablation.design import AblationDesign, AblationFactor, Level
 from animegen_eval.ablation.study import FAILED, FILE_NAME, Study, read_study
 from animegen_eval.report.evaluations import read_evaluation
@@ -78,5 +79,5 @@ def _pair(
         pair,
         clips=tuple(place for place in places if place.path.is_dir()),
         panels=(panels[0], panels[1]) if all(panel.is_file() for panel in panels) else pair.panels,
-        licence=str(record.get("licence") or record.get("license") or ""),
+        licence=", ".join(str(record[name]) for name in TERMS if record.get(name)),
     )
