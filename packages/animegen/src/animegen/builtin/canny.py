@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from animegen.media import Mask
 
+_BAND = 32
+"""Rows that are thinned at once: few enough for what lies between to stay near the processor."""
 _ROW = np.array([[1.0, 2.0, 1.0]])
 _SLOPE = np.array([[-1.0, 0.0, 1.0]])
 
@@ -33,10 +35,11 @@ def canny(grey: NDArray[np.floating], *, sigma: float = 1.0, low: float = 0.1, h
     """
     smooth = _smooth(grey.astype(np.float64), sigma)
     down, across = (cv2.sepFilter2D(smooth, -1, *kernels, borderType=cv2.BORDER_REFLECT) for kernels in _sobel())
-    crests = _crests(down, across, low)
+    length = np.hypot(down, across)
+    crests = _crests(down, across, length, low)
     count, labels = cv2.connectedComponents(crests.astype(np.uint8), connectivity=8)
     strong = np.zeros(count, bool)
-    strong[labels[crests & (np.hypot(down, across) >= high)]] = True
+    strong[labels[crests & (length >= high)]] = True
     strong[0] = False  # what is no crest
     return np.asarray(strong[labels])
 
@@ -58,32 +61,34 @@ def _smooth(grey: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
     return np.asarray(blurred / (weight + np.finfo(float).eps))
 
 
-def _crests(down: NDArray[np.float64], across: NDArray[np.float64], low: float) -> Mask:
+def _crests(down: NDArray[np.float64], across: NDArray[np.float64], length: NDArray[np.float64], low: float) -> Mask:
     """Pixels where the gradient is at least `low` and no shorter than on either side along its own direction."""
-    length = np.hypot(down, across)
-    inside = (slice(1, -1), slice(1, -1))
-    steep, flat = np.abs(down[inside]), np.abs(across[inside])
-    one_way = down[inside] * across[inside] >= 0
+    crests = np.zeros(length.shape, bool)
+    for top in range(1, length.shape[0] - 1, _BAND):
+        bottom = min(top + _BAND, length.shape[0] - 1)
+        around = slice(top - 1, bottom + 1)
+        crests[top:bottom, 1:-1] = _thinned(down[top:bottom, 1:-1], across[top:bottom, 1:-1], length[around], low)
+    return crests
+
+
+def _thinned(down: NDArray[np.float64], across: NDArray[np.float64], length: NDArray[np.float64], low: float) -> Mask:
+    """`_crests` of some rows; `length` has a row and a column more on each side."""
+    own = length[1:-1, 1:-1]
+    steep, flat = np.abs(down), np.abs(across)
     mostly_down = steep >= flat
-    share = np.divide(
-        np.where(mostly_down, flat, steep),
-        np.where(mostly_down, steep, flat),
-        out=np.zeros_like(steep),
-        where=(steep > 0) | (flat > 0),
-    )
+    longer = np.maximum(steep, flat)
+    share = np.divide(np.minimum(steep, flat), longer, out=np.zeros_like(longer), where=longer > 0)
+    one_way = down * across >= 0
 
     def beside(rows: int, columns: int) -> NDArray[np.float64]:
         height, width = length.shape
         return length[1 + rows : height - 1 + rows, 1 + columns : width - 1 + columns]
 
-    kept = np.ones_like(one_way)
+    kept = (own >= low) & (own > 0)
     for side in (1, -1):
         # Of the two neighbours that the gradient passes between, the one straight ahead and the one at the corner.
         straight = np.where(mostly_down, beside(side, 0), beside(0, side))
-        ahead = np.where(mostly_down, beside(side, side), beside(side, side))
         turned = np.where(mostly_down, beside(side, -side), beside(-side, side))
-        corner = np.where(one_way, ahead, turned)
-        kept &= corner * share + straight * (1 - share) <= length[inside]
-    crests = np.zeros(length.shape, bool)
-    crests[inside] = kept & (length[inside] >= low) & (length[inside] > 0)
-    return crests
+        corner = np.where(one_way, beside(side, side), turned)
+        kept &= corner * share + straight * (1 - share) <= own
+    return kept

@@ -99,18 +99,17 @@ def edge_widths(grey: NDArray[np.float64]) -> NDArray[np.int64]:
     widths = np.zeros((height, width), np.int64)
     if height < 3 or width < 3:
         return widths
-    down, across = np.gradient(grey)
-    turns = np.rint(np.degrees(np.arctan2(down, across)) / 45).astype(int)
-    turns[across == 0] = 0  # as published: what goes straight down has no angle
-    if not np.arctan2(down, across)[across != 0].any():  # as published: all of it rises to the right
+    down, across = (np.asarray(slope) for slope in np.gradient(grey))
+    if not ((across < 0) | ((across > 0) & (down != 0))).any():  # as published: all of it rises to the right
         return widths
-    step = np.sign(np.diff(grey, axis=1))
-    rising, falling = _runs(step > 0), _runs(step < 0)
     at = upright_edges(grey)
     at[[0, -1]] = at[:, [0, -1]] = False
     rows, columns = np.nonzero(at)
-    up = turns[rows, columns] == 0
-    down_hill = np.abs(turns[rows, columns]) == 4
+    down, across = down[rows, columns], across[rows, columns]
+    turns = np.rint(np.degrees(np.arctan2(down, across)) / 45).astype(int)
+    turns[across == 0] = 0  # as published: what goes straight down has no angle
+    up, down_hill = turns == 0, np.abs(turns) == 4
+    rising, falling = _runs(grey[:, :-1] < grey[:, 1:]), _runs(grey[:, :-1] > grey[:, 1:])
     for chosen, runs in ((up, rising), (down_hill, falling)):
         row, column = rows[chosen], columns[chosen]
         before, after = runs
@@ -120,16 +119,15 @@ def edge_widths(grey: NDArray[np.float64]) -> NDArray[np.int64]:
     return widths
 
 
-def _runs(steps: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _runs(steps: Mask) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     """For each pixel how many of `steps` hold in a row, (H, W - 1), right before it and right after it."""
     height, count = steps.shape
-    place = np.arange(count)
-    before = np.zeros((height, count + 1), np.int64)
-    last_false = np.maximum.accumulate(np.where(steps, -1, place), axis=1)
-    before[:, 1:] = place - last_false
-    after = np.zeros((height, count + 1), np.int64)
-    next_false = np.minimum.accumulate(np.where(steps, count, place)[:, ::-1], axis=1)[:, ::-1]
-    after[:, :-1] = next_false - place
+    place = np.arange(count, dtype=np.int32)
+    before, after = np.zeros((2, height, count + 1), np.int32)
+    last_false = np.maximum.accumulate(np.where(steps, np.int32(-1), place), axis=1)
+    np.subtract(place, last_false, out=before[:, 1:])
+    next_false = np.minimum.accumulate(np.where(steps, np.int32(count), place)[:, ::-1], axis=1)[:, ::-1]
+    np.subtract(next_false, place, out=after[:, :-1])
     return before, after
 
 
