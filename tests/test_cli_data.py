@@ -17,9 +17,9 @@ TALLY = """
     from dataclasses import dataclass
     from hashlib import sha256
     from animegen import DatasetSpec, hookimpl, option
-    from animegen.datasets.journal import Journal
+    from animegen.resumable.journal import Journal
     from animegen.datasets.records import DataPlan, DataResult
-    from animegen.datasets.workers import each
+    from animegen.resumable.workers import each
     from animegen.errors import InputError
     from animegen.stages import Demand
 

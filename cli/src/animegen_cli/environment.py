@@ -39,13 +39,11 @@ def loaded(registry: Registry, note: Callable[[str], None]) -> set[tuple[str, st
         note: Told where settings are wrong and defaults are taken in their place.
     """
     from animegen.options import Layer, resolve
-    from animegen.settings.layers import environment_layer
     from animegen.settings.recipes import best_available
-    from animegen.settings.resolve import resolve_settings, table_names
+    from animegen.settings.resolve import layers_here, resolve_settings
 
     try:
-        here = [environment_layer(table_names(registry) - {"plugins"})]
-        here = [*([layer] if (layer := file_layer()) else []), *here]
+        here = layers_here(registry, {})
         settings = resolve_settings(registry, [best_available(registry)[0].layer, *here])
     except AnimeGenError as error:
         note(f"settings are left out here: {error.message}")

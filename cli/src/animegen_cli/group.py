@@ -20,10 +20,15 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Command(click.Command):
-    """A command that also takes ``--json``, ``-q``, ``-v``, ``--progress`` and ``--offline``, as the program does."""
+    """A command that also takes ``--json``, ``-q``, ``-v``, ``--progress`` and ``--offline``, as the program does.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    Args:
+        section: What declared options are about, as a heading.
+    """
+
+    def __init__(self, *args: Any, section: str = "How the clip is made", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._declared = section
         self.params += common_options()
         self._common = {parameter.name for parameter in common_options()}
         self.context_settings = {**CONTEXT, **self.context_settings}
@@ -43,7 +48,7 @@ class Command(click.Command):
         name = str(parameter.name)
         if name in self._common or "--help" in parameter.opts:
             return "Options of every command"
-        return "How the clip is made" if name.startswith(RUN_PREFIX) else "Options"
+        return self._declared if name.startswith(RUN_PREFIX) else "Options"
 
 
 class Group(click.Group):

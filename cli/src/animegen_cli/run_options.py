@@ -5,7 +5,7 @@ A run's come from `animegen.settings.resolve.RunOptions`, an upsampling's from `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -113,7 +113,8 @@ def command_line_layer(values: Mapping[str, Any], cls: type[Any] = RunOptions, t
     """What was typed, and nothing else, as the strongest layer of settings.
 
     Args:
-        values: The parameters of a command made with `run_options` or `options_of`; taken ones are those with a value.
+        values: The parameters of a command made with `run_options`, `options_of` or `work_options`; those with a value
+            are taken.
         cls: The dataclass whose options they are.
         table: The table that they belong to.
     """
@@ -135,6 +136,14 @@ def _joined(parts: Sequence[str]) -> list[str]:
     return [part for part in split if part not in ("", "none")]
 
 
+def idle_options(layer: ConfigLayer, known: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Each table of `layer` that is not `known`, with the words that say so of its first option."""
+    for name, options in layer.tables.items():
+        if name not in known:
+            key = next(iter(options))
+            yield name, f"-o {name}.{key}={options[key]} has no effect"
+
+
 def refuse_idle(layer: ConfigLayer, taking_part: Sequence[Choice], table: str = "run") -> None:
     """Refuse an option for a stage that takes no part: a typing mistake that would otherwise change nothing.
 
@@ -149,11 +158,8 @@ def refuse_idle(layer: ConfigLayer, taking_part: Sequence[Choice], table: str = 
         UsageError: With the stages that do take part.
     """
     active = {choice.stage.name: choice.role for choice in taking_part}
-    for name, options in layer.tables.items():
-        if name in (table, *active, *active.values()):
-            continue
-        key = next(iter(options))
+    for name, told in idle_options(layer, (table, *active, *active.values())):
         raise UsageError(
-            f"-o {name}.{key}={options[key]} has no effect: no {name} takes part in this run.",
+            f"{told}: no {name} takes part in this run.",
             hint=f"taking part: {', '.join(f'{name} ({role})' for name, role in active.items())}",
         )

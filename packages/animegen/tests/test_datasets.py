@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from animegen.datasets.journal import Journal
-from animegen.datasets.workers import each
 from animegen.errors import InputError, ResourceError
+from animegen.resumable.journal import Journal
+from animegen.resumable.workers import each
 from animegen.video import write_folder, write_video
 from animegen.video.even import EvenVideo
 
@@ -97,7 +97,7 @@ def test_a_killed_worker_is_told(work: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
 def test_workers_end_with_a_killed_starter(work: Path) -> None:
     code = (
-        "import pieces_of_work, sys; from animegen.datasets.workers import each\n"
+        "import pieces_of_work, sys; from animegen.resumable.workers import each\n"
         "if __name__ == '__main__': list(each([0, 1], pieces_of_work.Work, (sys.argv[1], 'wait'), 2))"
     )
     (work / "starter.py").write_text(code, "utf-8")

@@ -11,11 +11,12 @@ from animegen import InterpolatorSpec, Weight, hookimpl
 from animegen.errors import InputError, UsageError
 from animegen.film.cut_list import given_cuts
 from animegen.film.frames import StreamedFrames
-from animegen.film.options import UpsampleOptions, resolve_table, resolve_upsampling, usual_layers
+from animegen.film.options import UpsampleOptions, resolve_table, resolve_upsampling
 from animegen.film.said import Said
 from animegen.options import Layer, resolve, to_json
 from animegen.registry import Registry
 from animegen.settings.layers import ConfigLayer
+from animegen.settings.resolve import layers_here
 from animegen.weights.store import WeightStore
 
 HEAVY = Weight("rife.pt", ("https://example.org/rife.pt",), "MIT", size=4)
@@ -124,9 +125,9 @@ def test_a_settings_file_and_the_environment_take_part(registry, tmp_path, monke
     monkeypatch.delenv("ANIMEGEN_CONFIG", raising=False)
     (tmp_path / "animegen.toml").write_text("[upsample]\nmax_run = 3\nquality = 50\n")
     monkeypatch.setenv("ANIMEGEN_UPSAMPLE_QUALITY", "60")
-    values = resolve_upsampling(registry, usual_layers(registry, {"upsample": {"upsampler": "flow"}})).values
+    values = resolve_upsampling(registry, layers_here(registry, {"upsample": {"upsampler": "flow"}})).values
     assert (values.max_run, values.quality) == (3, 60)
-    assert resolve_table(usual_layers(registry, {}, config=False)).values == UpsampleOptions()
+    assert resolve_table(layers_here(registry, {}, config=False)).values == UpsampleOptions()
 
 
 def test_cuts_are_listed_in_many_ways(tmp_path):

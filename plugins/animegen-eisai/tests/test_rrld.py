@@ -20,12 +20,13 @@ import pytest
 import torch
 
 from animegen.datasets.making import Making
-from animegen.datasets.options import resolve_dataset
+from animegen.datasets.options import DATA
 from animegen.datasets.records import DataOrder, DataResult
 from animegen.errors import InputError, MissingError, UsageError
 from animegen.imageio import read_image
 from animegen.pipeline.progress import Reporter
 from animegen.registry import Registry
+from animegen.resumable.settings import resolve_work
 from animegen.settings.layers import ConfigLayer
 from animegen.video import write_folder, write_video
 from animegen.video.even import EvenVideo
@@ -361,13 +362,13 @@ def test_with_rfr_from_beginning_to_end(videos: Path, tmp_path: Path, files: dic
 
 def test_a_whole_command_with_its_record(videos: Path, tmp_path: Path) -> None:
     registry = Registry([("animegen-eisai", plugin)])
-    settings = resolve_dataset(registry, "rrld", [ConfigLayer("test", {"rrld": {"flow": "dis", "flows": "no"}})])
+    settings = resolve_work(DATA, registry, "rrld", [ConfigLayer("test", {"rrld": {"flow": "dis", "flows": "no"}})])
     record = Making(settings, [videos / "held.mkv"], tmp_path / "out").run()
     assert (
         record.status == "done" and record.outputs == ["triplets.jsonl"] and record.summary == "3 triplets of 1 video"
     )
     assert record.facts["frames"] == 12 and record.facts["duplicates"] == 6
-    other = resolve_dataset(registry, "rrld", [ConfigLayer("test", {"rrld": {"flow": "dis", "fit": "crop"}})])
+    other = resolve_work(DATA, registry, "rrld", [ConfigLayer("test", {"rrld": {"flow": "dis", "fit": "crop"}})])
     with pytest.raises(UsageError, match="option fit was stretch and is crop"):
         Making(other, [videos / "held.mkv"], tmp_path / "out").plan()
 

@@ -103,11 +103,11 @@ def upsample(
 def _layers(
     registry: Registry, typed: ConfigLayer, document: Mapping[str, Any] | None, video: Path | None
 ) -> list[ConfigLayer]:
-    from animegen.film.options import usual_layers
     from animegen.pipeline.record import record_layer
+    from animegen.settings.resolve import layers_here
 
     if document is None:
-        return usual_layers(registry, typed.tables, source=SOURCE)
+        return layers_here(registry, typed.tables, source=SOURCE)
     layer = record_layer(document)
     if video is not None:  # the speed of another source
         layer = replace(layer, tables={name: _without(table, "source_fps") for name, table in layer.tables.items()})

@@ -124,17 +124,18 @@ def upsample(
     >>> clip = upsample("bat.mp4", with_="flow", factor=4)  # doctest: +SKIP
     """
     from animegen.film.film import Film
-    from animegen.film.options import ROLE, TABLE, resolve_upsampling, usual_layers
+    from animegen.film.options import ROLE, TABLE, resolve_upsampling
     from animegen.film.source import open_source
     from animegen.registry import Registry
     from animegen.settings.layers import file_layer, plugins_off
+    from animegen.settings.resolve import layers_here
 
     asked = {"upsampler": with_, "factor": factor, "fps": None if fps is None else str(fps), **upsample_options}
     if not isinstance(cuts := asked.get("cuts", ""), str):
         asked["cuts"] = ",".join(map(str, cuts)) or "none"
     table = {name: value for name, value in asked.items() if value is not None}
     registry = registry or Registry(off=plugins_off(file_layer()) if config else ())
-    layers = usual_layers(registry, {TABLE: table, ROLE: dict(options or {})}, config=config)
+    layers = layers_here(registry, {TABLE: table, ROLE: dict(options or {})}, config=config)
     settings = resolve_upsampling(registry, layers)
     values = settings.values
     opened = open_source(source, fps=values.source_rate, eight_bit=values.eight_bit, max_pixels=values.max_pixels)

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from animegen.errors import ResourceError
+
 
 @dataclass(frozen=True)
 class Memory:
@@ -29,6 +31,11 @@ def in_words(size: int) -> str:
     if size < 2**20:
         return f"{round(size / 2**10)} KiB"
     return f"{round(size / 2**20)} MiB" if size < 2**30 else f"{size / 2**30:.1f} GiB"
+
+
+def too_little(name: str, need: int, where: str, have: int, hint: str) -> ResourceError:
+    """The error where `have` bytes are free of the `need` bytes that `name` takes; `where` begins with the device."""
+    return ResourceError(f"{name} needs {in_words(need)} on {where}; {in_words(have)} are free.", hint=hint or ())
 
 
 def _proc_memory() -> tuple[int | None, int | None] | None:

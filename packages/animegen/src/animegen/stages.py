@@ -391,7 +391,7 @@ class DatasetMaker(Protocol):
         """Make it in the folder `out`.
 
         Called again on the same folder, however the last call ended, it goes on: what is there is not made once more.
-        `animegen.datasets.workers` and `animegen.datasets.journal` help with that.
+        `animegen.resumable.workers` and `animegen.resumable.journal` help with that.
 
         Args:
             material: As for `plan`.

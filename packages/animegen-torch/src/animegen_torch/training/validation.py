@@ -17,7 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from animegen.training.training import primary
+from animegen.training.processes import primary
 from animegen_torch.training import saves
 from animegen_torch.training.options import PLATEAU, ValidatedOptions
 

@@ -1,20 +1,13 @@
-"""What is asked of ``animegen data``: the table ``[data]``, the maker, and where each value came from. Light."""
+"""What is asked of ``animegen data``: the table ``[data]``. Light."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from animegen.datasets.records import DataOrder
-from animegen.options import Layer, Resolved, option, resolve
-from animegen.registry import Registry, Stage
-from animegen.settings.layers import ConfigLayer, check_tables
-from animegen.settings.resolve import DTYPES, table_names
-from animegen.stages import DatasetSpec
-
-TABLE = "data"
-KIND = "dataset"
+from animegen.options import option
+from animegen.resumable.settings import WorkKind
+from animegen.settings.resolve import DTYPES
 
 
 @dataclass(frozen=True)
@@ -26,53 +19,9 @@ class DataOptions:
     dtype: str = option("auto", "Number format on the device.", choices=DTYPES)
 
     @property
-    def devices(self) -> tuple[str, ...]:
-        """Each device named."""
-        return tuple(part.strip() for part in self.device.split(",") if part.strip()) or ("auto",)
-
-    @property
     def order(self) -> DataOrder:
         """What the maker is told."""
         return DataOrder(self.jobs)
 
 
-@dataclass(frozen=True)
-class DataSettings:
-    """Everything that is asked for, resolved and checked; nothing heavy has been imported.
-
-    Attributes:
-        data: Options of any dataset with sources.
-        maker: What makes it.
-        options: Its options with sources.
-    """
-
-    data: Resolved[DataOptions]
-    maker: Stage
-    options: Resolved[Any]
-
-    @property
-    def spec(self) -> DatasetSpec:
-        """The maker's record."""
-        spec = self.maker.spec
-        assert isinstance(spec, DatasetSpec)  # the registry checks every record against its hook
-        return spec
-
-
-def resolve_dataset(registry: Registry, name: str, layers: Sequence[ConfigLayer]) -> DataSettings:
-    """Gather settings from `layers`, weakest first.
-
-    A maker's options are read from the table ``[dataset]`` and, from what was typed, from the one with its name.
-
-    Raises:
-        UsageError: An unknown dataset, table or option, or a bad value; the message names the source.
-        MissingError: A dataset of a plugin that did not load.
-    """
-    maker = registry.find("dataset", name)
-    known = table_names(registry) | {maker.name}
-    for layer in layers:
-        check_tables(layer, known)
-    data = resolve(DataOptions, [Layer(layer.source, layer.tables.get(TABLE, {})) for layer in layers], name=TABLE)
-    gathered = [Layer(layer.source, layer.tables.get(KIND, {})) for layer in layers]
-    if layers:
-        gathered.append(Layer(layers[-1].source, layers[-1].tables.get(maker.name, {})))
-    return DataSettings(data, maker, resolve(maker.spec.options, gathered, name=maker.name))
+DATA = WorkKind("data", "dataset", DataOptions, decisive=("dtype",), smaller="fewer --jobs, or ")

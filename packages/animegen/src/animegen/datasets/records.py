@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from animegen.stages import Demand
+from animegen.resumable.plan import WorkPlan, WorkResult
 
 
 @dataclass(frozen=True)
@@ -23,42 +20,23 @@ class DataOrder:
 
 
 @dataclass(frozen=True)
-class DataPlan:
+class DataPlan(WorkPlan):
     """What a maker found and would do.
 
     Attributes:
-        summary: What is made, in a line.
-        material: What was found, in a line: ``5 videos, 1 h 52 min``.
         digests: SHA-256 of what decides of each file that is read, by its path.
-        demands: Memory by device, over all processes.
-        hint: What to set for less memory, shown where there is too little.
-        lines: Further (label, text) for the plan.
-        warnings: What the user should know before it begins.
-        facts: Plain values for data.json.
     """
 
-    summary: str
-    material: str
     digests: Mapping[str, str] = field(default_factory=dict)
-    demands: tuple[Demand, ...] = ()
-    hint: str = ""
-    lines: tuple[tuple[str, str], ...] = ()
-    warnings: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class DataResult:
-    """What was made.
+class DataResult(WorkResult):
+    """What was made: `files` that a training reads first, then other tables.
 
     Attributes:
-        files: What a training reads first, then other tables.
         summary: How much it is, in a line: ``412 triplets of 5 videos``.
         use: The command that uses it, after ``animegen``: ``train eisai FOLDER --out DIR``.
-        facts: Plain values for data.json.
     """
 
-    files: tuple[Path, ...]
     summary: str
-    use: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)

@@ -13,7 +13,7 @@ from typing import Any
 from animegen.errors import AnimeGenError, UsageError
 from animegen.options import Layer, Resolved, describe_options, option, resolve
 from animegen.registry import Registry
-from animegen.settings.layers import ConfigLayer, check_tables, environment_layer, file_layer
+from animegen.settings.layers import ConfigLayer, check_tables
 from animegen.settings.resolve import (
     DTYPES,
     Choice,
@@ -21,6 +21,7 @@ from animegen.settings.resolve import (
     Settings,
     check_any_time,
     choose,
+    named_devices,
     parse_fps,
     table_names,
 )
@@ -85,7 +86,7 @@ class UpsampleOptions:
     @property
     def devices(self) -> tuple[str, ...]:
         """Each device, one worker for each."""
-        return tuple(part.strip() for part in self.device.split(",") if part.strip()) or ("auto",)
+        return named_devices(self.device)
 
 
 @dataclass(frozen=True)
@@ -147,18 +148,6 @@ def resolve_table(layers: Sequence[ConfigLayer]) -> Resolved[UpsampleOptions]:
     options = resolve(UpsampleOptions, _layers(layers), name=TABLE)
     _ = options.values.rate, options.values.source_rate  # both say what is wrong with them
     return options
-
-
-def usual_layers(
-    registry: Registry, settings: Mapping[str, Mapping[str, Any]], *, config: bool = True, source: str = "Python"
-) -> list[ConfigLayer]:
-    """The layers of an upsampling, weakest first: ``animegen.toml``, environment, then `settings`."""
-    layers = []
-    if config:
-        from_file = file_layer()
-        layers = [from_file] if from_file else []
-        layers.append(environment_layer(table_names(registry) - {"plugins"}))
-    return [*layers, ConfigLayer(source, settings)]
 
 
 def _layers(layers: Sequence[ConfigLayer]) -> list[Layer]:

@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from animegen.errors import MissingError, ResourceError, StageError
+from animegen.errors import MissingError, StageError
 from animegen.media import describe
-from animegen.memory import in_words, memory
+from animegen.memory import in_words, memory, too_little
 from animegen.pipeline.session import blame
 from animegen.stages import Demand, StagePlan
 
@@ -151,11 +151,9 @@ def refuse_too_much(needed: Iterable[Need]) -> None:
         assert one.have is not None
         own = _of(one.worst, one.device)
         what = " and ".join(demand.what for demand in own if demand.what)
-        raise ResourceError(
-            f"{one.worst.stage} needs {in_words(one.need)} on {one.device}{f' ({what})' if what else ''}; "
-            f"{in_words(one.have)} are free.",
-            hint=one.worst.plan.hint or "free some, or give the stage less to do: animegen plugins show NAME",
-        )
+        where = f"{one.device} ({what})" if what else one.device
+        hint = one.worst.plan.hint or "free some, or give the stage less to do: animegen plugins show NAME"
+        raise too_little(one.worst.stage, one.need, where, one.have, hint)
 
 
 def plan_words(planned: Sequence[Planned]) -> Iterator[tuple[str, str]]:

@@ -28,8 +28,8 @@ from animegen.pipeline.session import Opened, Session
 from animegen.pipeline.store import DiskStore, MemoryStore, Store
 from animegen.registry import Registry
 from animegen.settings import recipes
-from animegen.settings.layers import ConfigLayer, environment_layer, file_layer, plugins_off
-from animegen.settings.resolve import Choice, Settings, resolve_settings, table_names
+from animegen.settings.layers import ConfigLayer, file_layer, plugins_off
+from animegen.settings.resolve import Choice, Settings, layers_here, resolve_settings
 from animegen.settings.roles import Role
 from animegen.stages import InterpolatorSpec
 from animegen.upsampling.fill import SLICE
@@ -342,12 +342,7 @@ def usual_layers(
     else:
         chosen, reason = recipes.load(recipe), ""
         chosen.check(registry)
-    layers = [chosen.layer]
-    if config:
-        from_file = file_layer()
-        layers += [from_file] if from_file else []
-        layers.append(environment_layer(table_names(registry) - {"plugins"}))
-    return [*layers, ConfigLayer(source, settings)], reason
+    return [chosen.layer, *layers_here(registry, settings, config=config, source=source)], reason
 
 
 def recorded_layers(document: Mapping[str, Any], settings: Mapping[str, Mapping[str, Any]]) -> list[ConfigLayer]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from animegen.documents import read_json
-from animegen.errors import InputError, UsageError
+from animegen.errors import AnimeGenError, InputError, InterruptedRun, UsageError
 from animegen.settings.layers import ConfigLayer
 from animegen.settings.resolve import Settings
 from animegen.settings.roles import Role
@@ -23,6 +25,8 @@ FILE_NAME = "run.json"
 
 Status = Literal["running", "done", "failed", "interrupted"]
 Command = Literal["run", "upsample"]
+
+log = logging.getLogger("animegen")
 
 
 @dataclass
@@ -93,8 +97,45 @@ class RunRecord:
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
-def environment() -> dict[str, str]:
-    """Versions of Python, of the platform and of the libraries a result depends on."""
+class Ending(Protocol):
+    """A record that tells how the work ended."""
+
+    status: Status
+    error: str | None
+
+
+@contextmanager
+def ending_kept(record: Ending, save: Callable[[], None], stopped: str, hint: str = "") -> Iterator[None]:
+    """Whatever ends the block early is written into `record`; however it ends, `save` is called.
+
+    Args:
+        record: Its status is set, but for the end that was hoped for.
+        save: Writes the record.
+        stopped: What to say of Ctrl-C, where the work itself has nothing to say of it.
+        hint: How to go on after it, where ``--resume`` is not how.
+
+    Raises:
+        InterruptedRun: For Ctrl-C.
+    """
+    try:
+        yield
+    except (KeyboardInterrupt, InterruptedRun) as error:
+        record.status, record.error = "interrupted", str(error) or "stopped by the user"
+        raise InterruptedRun(str(error) or stopped, hint=hint or getattr(error, "hints", ())) from None
+    except Exception as error:
+        record.status, record.error = "failed", str(error)
+        if not isinstance(error, AnimeGenError):
+            log.exception("bug")
+        raise
+    finally:
+        try:
+            save()
+        except AnimeGenError as error:  # a full disk must not hide the error that brought us here
+            log.error("%s", error)
+
+
+def environment(*more: str) -> dict[str, str]:
+    """Versions of Python, of the platform and of the libraries a result depends on; `more` of them where installed."""
     found = {"python": platform.python_version(), "platform": platform.platform()}
     for name in (
         "animegen",
@@ -104,6 +145,7 @@ def environment() -> dict[str, str]:
         "opencv-python-headless",
         "av",
         "torch",
+        *more,
     ):
         try:
             found[name] = metadata.version(name)

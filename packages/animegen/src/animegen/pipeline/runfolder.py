@@ -18,13 +18,12 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import date
 from pathlib import Path
 
 from animegen.atomic import write_bytes
-from animegen.errors import AnimeGenError, InterruptedRun
-from animegen.pipeline.record import FILE_NAME, RunRecord
+from animegen.pipeline.record import FILE_NAME, RunRecord, ending_kept
 from animegen.pipeline.store import Entry, disk_error
 
 CLIP, SHEET, BALLOONS, FRAMES, STAGES, LOG = (
@@ -39,8 +38,6 @@ CACHE = ".cache"
 """Where results lie below the folder of all runs."""
 
 _ID_SHOWN = 8
-
-log = logging.getLogger("animegen")
 
 
 class RunFolder:
@@ -131,29 +128,18 @@ class RunFolder:
             handler.close()
 
 
-@contextmanager
-def recorded(record: RunRecord, folder: RunFolder | None) -> Iterator[None]:
+def recorded(record: RunRecord, folder: RunFolder | None) -> AbstractContextManager[None]:
     """Whatever ends a run early is written into its record, in the run's folder where there is one.
 
     Raises:
         InterruptedRun: For Ctrl-C.
     """
-    try:
-        yield
-    except KeyboardInterrupt:
-        record.status, record.error = "interrupted", "stopped by the user"
-        raise InterruptedRun("stopped; every finished frame is kept.") from None
-    except Exception as error:
-        record.status, record.error = "failed", str(error)
-        if not isinstance(error, AnimeGenError):
-            log.exception("bug")
-        raise
-    finally:
-        if folder and record.status != "running":
-            try:
-                folder.save(record)
-            except AnimeGenError as error:  # a full disk must not hide the error that brought us here
-                log.error("%s", error)
+
+    def save() -> None:
+        if folder:
+            folder.save(record)
+
+    return ending_kept(record, save, "stopped; every finished frame is kept.")
 
 
 def link(source: Path, target: Path) -> None:

@@ -18,7 +18,7 @@ from animegen.pipeline.progress import Reporter
 from animegen.pipeline.record import StepRecord, peak_memory_mib
 from animegen.pipeline.store import Entry, Store, Writer
 from animegen.registry import Stage, check_libraries, import_target
-from animegen.settings.resolve import Choice, Settings
+from animegen.settings.resolve import Choice, Settings, named_devices
 from animegen.settings.roles import Role
 from animegen.weights.store import WeightStore
 
@@ -115,14 +115,7 @@ class Session:
 
     def weight_digests(self, choice: Choice) -> dict[str, str]:
         """Published or measured digests of the weights that a stage loads; none where it runs untrained."""
-        found: dict[str, str] = {}
-        if self.settings.untrained(choice):
-            return found
-        for weight in choice.stage.spec.weights_for(choice.options.values):
-            status = self._weights.status(choice.stage.plugin.name, weight)
-            if digest := weight.sha256 or status.sha256 or weight.md5:
-                found[weight.file] = digest
-        return found
+        return {} if self.settings.untrained(choice) else weight_digests(choice, self._weights)
 
     def check(self, choice: Choice) -> None:
         """Whether a stage could be opened, as far as that is known without importing or reading anything large.
@@ -143,8 +136,7 @@ class Session:
     def context(self, choice: Choice) -> StageContext:
         """What a stage is lent."""
         run = self.settings.run.values
-        named = tuple(part.strip() for part in run.device.split(",") if part.strip()) or ("auto",)
-        devices = self._devices or named
+        devices = self._devices or named_devices(run.device)
         untrained = self.settings.untrained(choice)
         return StageContext(choice.stage, devices, run.dtype, self._weights, _PartReporter(self), untrained)
 
@@ -262,6 +254,16 @@ class _PartReporter(Reporter):
 
     def progress(self, done: int, total: int, unit: str) -> None:
         self._session.progress(done, total, unit)
+
+
+def weight_digests(choice: Choice, weights: WeightStore) -> dict[str, str]:
+    """Published or measured digests of the weights that a stage loads with these options."""
+    found = {}
+    for weight in choice.stage.spec.weights_for(choice.options.values):
+        status = weights.status(choice.stage.plugin.name, weight)
+        if digest := weight.sha256 or status.sha256 or weight.md5:
+            found[weight.file] = digest
+    return found
 
 
 def named_files(options: Any) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 from animegen.errors import UsageError
 from animegen.options import Layer, Resolved, describe_options, option, resolve
 from animegen.registry import Registry, Stage
-from animegen.settings.layers import ConfigLayer, check_tables
+from animegen.settings.layers import ConfigLayer, check_tables, environment_layer, file_layer
 from animegen.settings.roles import ROLE_KINDS, ROLES, Role
 from animegen.stages import InterpolatorSpec
 
@@ -76,6 +76,11 @@ def parse_fps(text: str, name: str = "run.fps") -> Fraction:
     return rate
 
 
+def named_devices(text: str) -> tuple[str, ...]:
+    """Each device of ``cuda:0,cuda:1``."""
+    return tuple(part.strip() for part in text.split(",") if part.strip()) or ("auto",)
+
+
 @dataclass(frozen=True)
 class Choice:
     """The stage that fills a role, with its options.
@@ -136,6 +141,25 @@ def table_names(registry: Registry) -> set[str]:
         "metric",
         *(stage.name for stage in registry.stages()),
     }
+
+
+def layers_here(
+    registry: Registry, settings: Mapping[str, Mapping[str, Any]], *, config: bool = True, source: str = "Python"
+) -> list[ConfigLayer]:
+    """What is set in this place, weakest first: ``animegen.toml``, environment, then `settings`.
+
+    Args:
+        registry: What is installed.
+        settings: Tables of what the user says now.
+        config: Whether the file and the environment count.
+        source: Where `settings` come from, in words.
+    """
+    layers = []
+    if config:
+        from_file = file_layer()
+        layers = [from_file] if from_file else []
+        layers.append(environment_layer(table_names(registry) - {"plugins"}))
+    return [*layers, ConfigLayer(source, settings)]
 
 
 def resolve_settings(registry: Registry, layers: Sequence[ConfigLayer]) -> Settings:

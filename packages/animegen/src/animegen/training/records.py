@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from animegen.stages import Demand
+from animegen.resumable.plan import WorkPlan, WorkResult
 
 
 @dataclass(frozen=True)
@@ -27,28 +24,14 @@ class Order:
 
 
 @dataclass(frozen=True)
-class TrainingPlan:
-    """What a trainer found and would do.
+class TrainingPlan(WorkPlan):
+    """What a trainer found and would do; its `summary` is like ``942.3 M of 1487.6 M parameters``.
 
     Attributes:
-        summary: What is trained, in a line: ``942.3 M of 1487.6 M parameters``.
-        material: What was found, in a line: ``12 clips, 1,380 frames``.
         digest: SHA-256 of the material, so that a training is never taken up on another one unnoticed.
-        demands: Memory by device.
-        hint: What to set for less memory, shown where there is too little.
-        lines: Further (label, text) for the plan.
-        warnings: What the user should know before it begins.
-        facts: Plain values for train.json.
     """
 
-    summary: str
-    material: str
     digest: str
-    demands: tuple[Demand, ...] = ()
-    hint: str = ""
-    lines: tuple[tuple[str, str], ...] = ()
-    warnings: tuple[str, ...] = ()
-    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,19 +56,14 @@ class TrainingStep:
 
 
 @dataclass(frozen=True)
-class TrainingResult:
+class TrainingResult(WorkResult):
     """What a training left.
 
     Attributes:
-        files: What was learnt, the file to use first.
         step: Steps done in all.
         loss: Mean over the last steps, None where none was made.
         use: The options of ``animegen run`` that put it to use: ``-o tooncrafter.file=PATH``.
-        facts: Plain values for train.json.
     """
 
-    files: tuple[Path, ...]
     step: int
     loss: float | None = None
-    use: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)

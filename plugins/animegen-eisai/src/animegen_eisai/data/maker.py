@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from animegen.atomic import write_bytes
 from animegen.datasets.records import DataOrder, DataPlan, DataResult
-from animegen.datasets.workers import each
 from animegen.errors import InputError
+from animegen.resumable.workers import each
 from animegen.stages import Demand
 from animegen.video.even import EvenVideo
 from animegen_eisai.data.duplicates import FIELDS, Change

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 
 from animegen.atomic import replacing
-from animegen.datasets.journal import Journal
 from animegen.imageio import write_image
+from animegen.resumable.journal import Journal
 from animegen.upsampling.cuts import CutDetector
 from animegen.video.even import EvenVideo
 from animegen_eisai.data.duplicates import NONE, ChangeDetector
