@@ -54,13 +54,16 @@ class Regions:
 
 def boxes_of(labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
     """(count, 4): first row, last row, first column, last column of each number; undefined for one that is nowhere."""
-    height, width = labels.shape
+    width = labels.shape[1]
+    begins = np.ones(labels.shape, bool)
+    begins[:, 1:] = labels[:, 1:] != labels[:, :-1]
+    starts = np.flatnonzero(begins)
+    names = labels.ravel()[starts]
+    rows, left = np.divmod(starts, width)
+    right = (np.append(starts[1:], labels.size) - 1) % width
     boxes = np.zeros((count, 4), np.int64)
-    rows, columns = np.repeat(np.arange(height), width), np.repeat(np.arange(width), height)
     # Of what is written to one place several times, the last stays: so the order of writing finds the extremes.
-    across, along = labels.ravel(), labels.T.ravel()
-    boxes[across[::-1], 0] = rows[::-1]
-    boxes[across, 1] = rows
-    boxes[along[::-1], 2] = columns[::-1]
-    boxes[along, 3] = columns
+    for side, values in enumerate((-rows, rows, -left, right)):
+        order = np.argsort(values, kind="stable")
+        boxes[names[order], side] = np.abs(values[order])
     return boxes

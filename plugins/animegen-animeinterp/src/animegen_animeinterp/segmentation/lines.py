@@ -53,10 +53,10 @@ def line_image(image: Image, style: Style) -> NDArray[np.uint8]:
     greatest = edges.max()
     if greatest <= 0:
         return np.full(image.shape[:2], 255, np.uint8)
-    edges *= 255 / greatest
-    edges[~_strong_parts(edges > style.weak, edges > STRONG)] = 0
-    edges *= GAIN
-    lines: NDArray[np.uint8] = np.clip(255 - edges.max(2), 0, 255).astype(np.uint8)
+    channels = [channel * (255 / greatest) for channel in cv2.split(edges)]
+    kept = _strong_parts([edges > style.weak for edges in channels], [edges > STRONG for edges in channels])
+    strongest = np.maximum.reduce([edges * here for edges, here in zip(channels, kept, strict=True)])
+    lines: NDArray[np.uint8] = np.clip(255 - strongest * GAIN, 0, 255).astype(np.uint8)
     return lines
 
 
@@ -65,27 +65,26 @@ def is_paper(lines: NDArray[np.uint8]) -> Mask:
     return lines > PAPER
 
 
-def _strong_parts(weak: NDArray[np.bool_], strong: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The parts of `weak`, (H, W, C) and connected by faces (also from channel to channel), that hold some `strong`.
+def _strong_parts(weak: list[Mask], strong: list[Mask]) -> list[Mask]:
+    """The parts of `weak`, connected by faces (also from channel to channel), that hold some `strong`; by channel.
 
     OpenCV labels the parts of each channel; which of two channels' parts touch is a list of pairs, along which being
     strong spreads.
     """
-    channels = [np.ascontiguousarray(weak[..., channel]).view(np.uint8) for channel in range(weak.shape[2])]
-    found = [cv2.connectedComponents(channel, connectivity=4, ltype=cv2.CV_32S) for channel in channels]
+    found = [cv2.connectedComponents(channel.view(np.uint8), connectivity=4, ltype=cv2.CV_32S) for channel in weak]
     starts = np.cumsum([0, *(count for count, _ in found)])
     parts = [labels + start for (_, labels), start in zip(found, starts, strict=False)]
     holds = np.zeros(int(starts[-1]), bool)
-    for channel, labels in enumerate(parts):
-        holds[labels[strong[..., channel]]] = True
-    touching = [_pairs(parts[at], parts[at + 1], weak[..., at] & weak[..., at + 1]) for at in range(len(parts) - 1)]
+    for labels, here in zip(parts, strong, strict=True):
+        holds[labels[here]] = True
+    touching = [_pairs(parts[at], parts[at + 1], weak[at] & weak[at + 1]) for at in range(len(parts) - 1)]
     one, other = np.concatenate(touching, 1) if touching else np.zeros((2, 0), np.int64)
     before = -1
     while before != (before := int(holds.sum())):
         holds[one[holds[other]]] = True
         holds[other[holds[one]]] = True
     holds[starts[:-1]] = False  # what is no part of anything
-    return np.stack([holds[labels] for labels in parts], 2)
+    return [holds[labels] for labels in parts]
 
 
 def _pairs(one: NDArray[np.int32], other: NDArray[np.int32], where: Mask) -> NDArray[np.int64]:

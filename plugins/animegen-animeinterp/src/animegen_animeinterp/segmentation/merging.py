@@ -37,7 +37,7 @@ def merge(labels: NDArray[np.int32], image: Image) -> NDArray[np.int32]:
         image: (H, W, 3) uint8, whose colours are compared.
     """
     colours = _Colours.of(labels, image)
-    outlines = _Outlines()
+    outlines = _Outlines(labels, colours.count)
     before = -1
     for _ in range(MOST_ROUNDS):
         areas = colours.areas.copy()
@@ -49,7 +49,7 @@ def merge(labels: NDArray[np.int32], image: Image) -> NDArray[np.int32]:
         if len(changed):
             labels = now[labels]
             colours.rename(now)
-            outlines.forget({*changed.tolist(), *now[changed].tolist()})
+            outlines.rename(now, changed)
     return labels
 
 
@@ -118,37 +118,26 @@ class _Colours:
 class _Outlines:
     """Whether a region's outline is hardly more than a point for its length; found out once for each."""
 
-    def __init__(self) -> None:
+    def __init__(self, labels: NDArray[np.int32], count: int) -> None:
+        self._boxes = boxes_of(labels, count)
         self._known: dict[int, bool] = {}
 
-    def forget(self, names: set[int]) -> None:
-        """These regions have other pixels now."""
-        for name in names:
+    def rename(self, names: NDArray[np.int32], changed: NDArray[np.int64]) -> None:
+        """Those of `changed` are parts of others now."""
+        for side, extreme in enumerate((np.minimum, np.maximum) * 2):
+            extreme.at(self._boxes[:, side], names[changed], self._boxes[changed, side])
+        for name in {*changed.tolist(), *names[changed].tolist()}:
             self._known.pop(name, None)
 
-    def is_point(self, name: int, labels: NDArray[np.int32], boxes: _Boxes) -> bool:
+    def is_point(self, name: int, labels: NDArray[np.int32]) -> bool:
         """Whether the polygon of the first outer contour has a single corner."""
         if name not in self._known:
-            mask = (labels[boxes.of(name)] == name).view(np.uint8)
+            top, bottom, left, right = self._boxes[name].tolist()
+            mask = (labels[top : bottom + 1, left : right + 1] == name).view(np.uint8)
             contour = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0][0]
             outline = cv2.approxPolyDP(contour, SLACK * cv2.arcLength(contour, True), True)
             self._known[name] = len(outline) == 1
         return self._known[name]
-
-
-class _Boxes:
-    """Where the regions of a picture lie; worked out for all of them when one is asked for."""
-
-    def __init__(self, labels: NDArray[np.int32], count: int) -> None:
-        self._labels, self._count = labels, count
-        self._found: NDArray[np.int64] | None = None
-
-    def of(self, name: int) -> tuple[slice, slice]:
-        """Rows and columns of a region."""
-        if self._found is None:
-            self._found = boxes_of(self._labels, self._count)
-        top, bottom, left, right = self._found[name].tolist()
-        return slice(top, bottom + 1), slice(left, right + 1)
 
 
 def _one_round(
@@ -162,7 +151,6 @@ def _one_round(
     histograms = colours.histograms(areas)
     one, other, border = _borders(labels, small)
     alike = dict(zip(zip(one.tolist(), other.tolist(), strict=True), _likeness(histograms, one, other), strict=True))
-    boxes = _Boxes(labels, len(areas))
     now = names.tolist()
     bounds = np.searchsorted(one, np.arange(len(areas) + 1)).tolist()
     others, borders, sizes = other.tolist(), border.tolist(), areas.tolist()
@@ -186,7 +174,7 @@ def _one_round(
             if score > most:
                 best, most = called, score
         # The score that is asked for is the last neighbour's, as published, not the best one's.
-        if _goes(area, len(near), near[best], score) or outlines.is_point(name, labels, boxes):
+        if _goes(area, len(near), near[best], score) or outlines.is_point(name, labels):
             now[name] = best
     return np.array(now, np.int32)
 
@@ -202,16 +190,19 @@ def _borders(
     labels: NDArray[np.int32], small: NDArray[np.bool_]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """(small region, other region, pixels of the other that are 4-adjacent to it), sorted; lines are no region."""
-    padded = np.zeros((labels.shape[0] + 2, labels.shape[1] + 2), np.int32)
-    padded[1:-1, 1:-1] = np.where(small[labels], labels, 0)
-    around = [padded[1:-1, :-2], padded[1:-1, 2:], padded[:-2, 1:-1], padded[2:, 1:-1]]
-    keys = []
-    for index, one in enumerate(around):
-        counts = (one > 0) & (one != labels) & (labels > 0)
-        for earlier in around[:index]:  # a pixel counts once, from however many sides it is touched
-            counts &= one != earlier
-        keys.append(one[counts].astype(np.int64) * len(small) + labels[counts])
-    found, border = np.unique(np.concatenate(keys), return_counts=True)
+    height, width = labels.shape
+    padded = np.zeros((height + 2, width + 2), np.int32)
+    padded[1:-1, 1:-1] = labels
+    flat, wide = padded.ravel(), width + 2
+    places = np.flatnonzero(small[flat])
+    names = flat[places]
+    touched = []
+    for step in (-1, 1, -wide, wide):
+        others = flat[places + step]
+        outside = (others > 0) & (others != names)
+        touched.append(names[outside].astype(np.int64) * flat.size + places[outside] + step)
+    one, pixel = np.divmod(np.unique(np.concatenate(touched)), flat.size)  # each once, from however many sides
+    found, border = np.unique(one * len(small) + flat[pixel], return_counts=True)
     return found // len(small), found % len(small), border
 
 

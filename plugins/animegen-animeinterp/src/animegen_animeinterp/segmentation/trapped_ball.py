@@ -66,23 +66,28 @@ def with_ball(paper: Mask, radius: int) -> Fills:
     """Fills of a ball of one radius, at most `MOST_FILLS`; (H, W) bool is left as it is."""
     ball = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     centres: NDArray[np.uint8] = cv2.erode(paper.astype(np.uint8), ball).astype(np.uint8, copy=False)
-    first = np.full(paper.shape, -1, np.int32)
-    """Of every filled pixel, the first pixel of the centres that filled it."""
+    found = np.zeros(paper.shape, np.int32)
+    seeds = np.zeros(0, np.int64)
+    """First pixel of the centres of each fill, in the order of finding: that of number 1 in `found` comes first."""
     while (box := _box(centres, 2 * radius)) is not None:  # as far as a fill can be felt
-        part = np.ascontiguousarray(centres[box])
-        labels, seeds = _parts(part)
-        marked = np.where(part > 0, labels, NOWHERE).astype(np.float32)
-        ready = np.ones(len(seeds), bool)
-        ready[labels[cv2.erode(cv2.erode(marked, ball), ball) < marked]] = False
-        ready[0] = True  # the name of what is no centre: it stays NOWHERE
-        marked[~ready[labels]] = NOWHERE
-        grown = cv2.erode(marked, ball)
+        labels, firsts = _parts(np.ascontiguousarray(centres[box]))
+        marks = np.arange(len(firsts), dtype=np.float32)
+        marks[0] = NOWHERE
+        marked = marks[labels]
+        marks[labels[cv2.erode(cv2.erode(marked, ball), ball) < marked]] = NOWHERE
+        ready = np.flatnonzero(marks < NOWHERE)
+        grown = cv2.erode(marks[labels], ball)
         filled = grown < NOWHERE
-        y, x = np.divmod(seeds, part.shape[1])
-        seeds = (y + box[0].start) * paper.shape[1] + x + box[1].start
-        first[box][filled] = seeds[grown[filled].astype(np.int32)]
+        number = np.zeros(len(firsts), np.int32)
+        number[ready] = np.arange(len(ready)) + len(seeds) + 1
+        found[box][filled] = number[grown[filled].astype(np.int32)]
+        y, x = np.divmod(firsts[ready], labels.shape[1])
+        seeds = np.append(seeds, (y + box[0].start) * paper.shape[1] + x + box[1].start)
         centres[box][cv2.dilate(filled.view(np.uint8), ball) > 0] = 0
-    return _numbered(first, MOST_FILLS)
+    number = np.zeros(len(seeds) + 1, np.int32)
+    number[np.argsort(seeds) + 1] = np.arange(len(seeds)) + 1
+    number[number > MOST_FILLS] = 0
+    return Fills(number[found], min(len(seeds), MOST_FILLS))
 
 
 def floods(paper: Mask) -> Fills:
@@ -116,17 +121,6 @@ def _box(picture: NDArray[np.uint8], margin: int) -> tuple[slice, slice] | None:
     if not width:
         return None
     return slice(max(y - margin, 0), y + height + margin), slice(max(x - margin, 0), x + width + margin)
-
-
-def _numbered(first: NDArray[np.int32], most: int) -> Fills:
-    """Fills by the order of their first pixels; those after `most` are left out."""
-    present = np.zeros(first.size + 1, bool)
-    present[first.ravel() + 1] = True
-    present[0] = False
-    number = np.cumsum(present, dtype=np.int32)
-    count = min(int(number[-1]), most)
-    number[~present | (number > most)] = 0
-    return Fills(number[first + 1], count)
 
 
 def _greatest(fills: Fills) -> Fills:
