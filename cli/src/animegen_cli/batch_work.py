@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from animegen.errors import AnimeGenError, InterruptedRun
 from animegen.pipeline.progress import Reporter
+from animegen.resumable.workers import Workers
 from animegen.settings.layers import ConfigLayer
 from animegen_cli.pair_lists import Item
 
@@ -154,44 +155,16 @@ def in_processes(job: Job, items: Sequence[Item], count: int) -> Iterator[Outcom
 
     Raises:
         KeyboardInterrupt: Ctrl-C; every process has ended by then.
-        concurrent.futures.process.BrokenProcessPool: A process was killed.
+        WorkerKilled: A process was killed.
     """
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor, as_completed
-
-    context = multiprocessing.get_context("spawn")  # a fork would share OpenCV's threads and a GPU's state
-    with ProcessPoolExecutor(count, mp_context=context, initializer=_open_worker, initargs=(job,)) as pool:
-        futures = [pool.submit(_do_in_worker, item) for item in items]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except InterruptedRun:  # a worker was quicker than we
-            raise KeyboardInterrupt from None
-        finally:
-            for future in futures:
-                future.cancel()
+    with Workers(_work, (job,), [()] * count) as workers:
+        for _, outcome in workers.do(items):
+            yield outcome
 
 
-_worker: tuple[Pipeline, bool] | None = None
-
-
-def _open_worker(job: Job) -> None:
-    global _worker
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a worker without work has nothing to say about Ctrl-C
+def _work(job: Job) -> Callable[[Item], Outcome]:
     from animegen.pipeline.pipeline import Pipeline
     from animegen_cli.environment import installed
 
     pipeline = Pipeline(layers=job.layers, out=job.out, registry=installed(), reporter=Warnings(), force=job.force)
-    _worker = (pipeline, job.force)
-
-
-def _do_in_worker(item: Item) -> Outcome:
-    assert _worker is not None, "the pool runs the initializer first"
-    pipeline, force = _worker
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return do_item(pipeline, item, force=force)
-    except KeyboardInterrupt:
-        raise InterruptedRun("stopped; every finished frame is kept.") from None
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    return partial(do_item, pipeline, force=job.force)

@@ -38,9 +38,7 @@ def candidates(source: Path, rule: Rule, cut: Path, *, dry_run: bool, reporter: 
     elif (source / _TABLE).is_file():
         source = source / _TABLE
     titles = _titles_beside(source)
-    return [
-        Candidate(**{**vars(item), "title": item.title or titles.get(item.id, "")}) for item in read_pairs(source)
-    ]
+    return [Candidate(**{**vars(item), "title": item.title or titles.get(item.id, "")}) for item in read_pairs(source)]
 
 
 def _cut(root: Path, rule: Rule, out: Path, *, dry_run: bool, reporter: NotesReporter) -> Path:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from animegen.errors import InterruptedRun, PartialError, ResourceError, UsageError
+from animegen.resumable.workers import WorkerKilled
 from animegen_cli.batch_work import Job, Outcome, Warnings, do_item, in_processes, read_item
 from animegen_cli.console import Console, duration
 from animegen_cli.group import Command, pass_console
@@ -108,8 +109,6 @@ def _gather(
     keep_going: bool,
 ) -> None:
     """Tell of each outcome as it comes, and stop at a failed one where that is wanted."""
-    from concurrent.futures.process import BrokenProcessPool
-
     try:
         with closing(coming):  # type: ignore[type-var]
             for outcome in coming:
@@ -121,7 +120,7 @@ def _gather(
                     return
                 if jobs > 1 and len(outcomes) < total:
                     reporter.waiting(len(outcomes), jobs)
-    except BrokenProcessPool:
+    except WorkerKilled:
         raise ResourceError(
             f"a process was killed, most likely for want of memory; {len(outcomes)} of {total} pairs are finished.",
             hint="the same command with fewer --jobs goes on",

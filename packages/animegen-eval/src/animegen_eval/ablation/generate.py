@@ -14,7 +14,7 @@ from animegen.pipeline.progress import Reporter
 from animegen.registry import Registry
 from animegen_eval.ablation.plan import Item, Stage
 from animegen_eval.ablation.work import Bench, Order, Outcome
-from animegen_eval.ablation.workers import Workers, share
+from animegen_eval.ablation.workers import outcomes_of, share
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def generate(
         bench = stack.enter_context(Bench(order, registry=registry))
         if workers > 1:
             device = bench.pipelines[order.cells[0].code].settings.run.values.device
-            do = stack.enter_context(Workers(order, share(device, workers))).do
+            do = stack.enter_context(outcomes_of(order, share(device, workers)))
         else:
 
             def do(units: Sequence[Sequence[Item]]) -> Iterator[Outcome]:

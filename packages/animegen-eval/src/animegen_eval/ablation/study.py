@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ from animegen.atomic import write_bytes
 from animegen.documents import read_json
 from animegen.errors import InputError, ResourceError, UsageError
 from animegen.pipeline.record import environment
-from animegen.pipeline.store import disk_error
+from animegen.resumable.folder import alone
 from animegen_eval.ablation.choice import TERMS
 
 SCHEMA_VERSION = 1
@@ -125,30 +125,17 @@ def _mended(study: Study, now: Mapping[str, Any]) -> dict[str, Any]:
     return {**study.fixed["choice"], "pairs": pairs}
 
 
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> AbstractContextManager[None]:
     """As long as the block runs, no other process works on the study. A killed one leaves nothing behind.
 
     Raises:
         ResourceError: Another one is at work, or the folder cannot be written.
     """
-    from filelock import FileLock, Timeout
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / ".lock")
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise ResourceError(
-            f"another process is at work on {folder}.",
-            hint="wait for it, or give this study a name of its own: --study NAME; results are shared either way",
-        ) from None
-    except OSError as error:
-        raise disk_error(error, folder) from error
-    try:
-        yield
-    finally:
-        lock.release()
+    busy = ResourceError(
+        f"another process is at work on {folder}.",
+        hint="wait for it, or give this study a name of its own: --study NAME; results are shared either way",
+    )
+    return alone(folder, busy)
 
 
 def _now() -> str:

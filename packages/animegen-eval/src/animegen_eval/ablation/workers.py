@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
-from animegen.errors import InterruptedRun, ResourceError
+from animegen.resumable.workers import Workers
 from animegen_eval.ablation.plan import Item
 from animegen_eval.ablation.work import Bench, Order, Outcome
 
@@ -16,58 +13,18 @@ Unit = Sequence[Item]
 """Items of one pair and one stage: what is the same in two configurations of a pair is never made at the same time."""
 
 
-class Workers:
-    """Processes that are started once and do stage after stage. A context manager.
-
-    A process ends when the one that started it does, however that ended: no orphan holds a device's memory.
+@contextmanager
+def outcomes_of(
+    order: Order, devices: Sequence[Sequence[str]]
+) -> Iterator[Callable[[Sequence[Unit]], Iterator[Outcome]]]:
+    """What does units of one stage in processes that do stage after stage; outcomes come as they are ready.
 
     Args:
         order: The study.
         devices: For each process, the devices lent to its stages (none: those of the settings).
     """
-
-    def __init__(self, order: Order, devices: Sequence[Sequence[str]]) -> None:
-        import multiprocessing
-        from concurrent.futures import ProcessPoolExecutor
-
-        context = multiprocessing.get_context("spawn")  # a fork would share OpenCV's threads and a GPU's state
-        lent = context.SimpleQueue()
-        for names in devices:
-            lent.put(tuple(names))
-        self._pool = ProcessPoolExecutor(
-            len(devices), mp_context=context, initializer=_open, initargs=(order, lent, os.getpid())
-        )
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
-    def do(self, units: Sequence[Unit]) -> Iterator[Outcome]:
-        """Outcomes of units of one stage as they come.
-
-        Raises:
-            KeyboardInterrupt: Ctrl-C.
-            ResourceError: A process was killed.
-        """
-        from concurrent.futures import as_completed
-        from concurrent.futures.process import BrokenProcessPool
-
-        futures = [self._pool.submit(_do, tuple(unit)) for unit in units]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool:
-            raise ResourceError(
-                "a process was killed, most likely for want of memory; what is finished is kept.",
-                hint="the same command goes on; with fewer --workers it needs less memory",
-            ) from None
-        except InterruptedRun:  # a worker was quicker than we
-            raise KeyboardInterrupt from None
-        finally:
-            for future in futures:
-                future.cancel()
+    with Workers(_bench, (order,), [(names,) for names in devices], fewer="--workers") as workers:
+        yield lambda units: (outcome for _, outcome in workers.do(units))
 
 
 def share(devices: str, count: int) -> list[tuple[str, ...]]:
@@ -80,32 +37,5 @@ def share(devices: str, count: int) -> list[tuple[str, ...]]:
     return [tuple(names[number::count]) for number in range(count)]
 
 
-_bench: Bench | None = None
-
-
-def _open(order: Order, lent: Any, parent: int) -> None:
-    global _bench
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a worker without work has nothing to say about Ctrl-C
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    _bench = Bench(order, devices=lent.get())
-
-
-def _end_with(parent: int) -> None:
-    """A killed parent tells nobody; what this process leaves half done is done again by the next run."""
-    from multiprocessing import parent_process
-    from multiprocessing.connection import wait
-
-    if (starter := parent_process()) is not None:
-        wait([starter.sentinel])
-    os._exit(1)
-
-
-def _do(unit: Unit) -> Outcome:
-    assert _bench is not None, "the pool runs the initializer first"
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return _bench.do(unit)
-    except (KeyboardInterrupt, InterruptedRun):
-        raise InterruptedRun("stopped; every finished result is kept.") from None
-    finally:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _bench(order: Order, devices: Sequence[str]) -> Callable[[Unit], Outcome]:
+    return Bench(order, devices=devices).do

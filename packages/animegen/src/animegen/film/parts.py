@@ -23,7 +23,7 @@ import numpy as np
 
 from animegen.atomic import write_bytes
 from animegen.errors import UsageError
-from animegen.pipeline.store import disk_error
+from animegen.resumable.folder import alone
 
 if TYPE_CHECKING:
     from animegen.media import Image
@@ -66,28 +66,16 @@ class Parts:
             UsageError: Another process is at work on it.
             ResourceError: The folder cannot be written.
         """
-        from filelock import FileLock, Timeout
-
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self.folder.with_name(self.folder.name + ".lock"))
-            lock.acquire(timeout=0)
-        except Timeout:
-            raise UsageError(
-                "another process is at work on this very film.",
-                hint="wait for it; or write to another folder with --out",
-            ) from None
-        except OSError as error:
-            raise disk_error(error, self.folder) from error
-        try:
+        busy = UsageError(
+            "another process is at work on this very film.", hint="wait for it; or write to another folder with --out"
+        )
+        with alone(self.folder, busy, lock=self.folder.with_name(self.folder.name + ".lock")):
             if fresh:
                 self.clear()
                 self.folder.mkdir(exist_ok=True)
             for left in self.folder.glob(".*.part*"):  # of a killed process
                 left.unlink()
             yield
-        finally:
-            lock.release()
 
     def path(self, number: int) -> Path:
         """Where segment `number` is, or would be."""
