@@ -10,40 +10,39 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from animegen_testing.seeded_weights import seeded_input
 from animegen_tooncrafter import synthesis
 from animegen_tooncrafter.checkpoint import ModelConfiguration
 from animegen_tooncrafter.first_stage.sweeps import Chunking
-from animegen_tooncrafter.placement.choose import Choice
-from animegen_tooncrafter.placement.source import Untrained
+from animegen_tooncrafter.placement.source import Source, untrained
 from animegen_tooncrafter.synthesis import Conditions, Parts, Settings
 from animegen_torch.diffusion.guidance import Guidance
 from animegen_torch.diffusion.noise import Noise
 from animegen_torch.diffusion.sampling import Step
 from animegen_torch.memory import peak_memory
+from animegen_torch.placement.choice import Choice
 
 SEED, PROMPT = 123, "a girl turns her head"
 
 
-class Held(Untrained):
+def held(model: ModelConfiguration) -> Source:
     """Untrained parameters of which those on the processor are drawn once, for all cases: they take the longest."""
+    source = untrained(model)
+    drawn: dict[tuple[str, torch.dtype], Mapping[str, Tensor]] = {}
 
-    def __init__(self, model: ModelConfiguration) -> None:
-        super().__init__(model)
-        self._tensors: dict[tuple[str, torch.dtype], Mapping[str, Tensor]] = {}
-
-    def part(self, part: str, dtype: torch.dtype, device: torch.device) -> nn.Module:
-        made = super().part(part, dtype, device)
+    def read(part: str, dtype: torch.dtype, device: torch.device) -> Mapping[str, Tensor]:
+        if device.type == "cpu":
+            if (part, dtype) not in drawn:
+                drawn[part, dtype] = source.read(part, dtype, device)
+            return drawn[part, dtype]
+        made = source.read(part, dtype, device)
         if device.type == "cuda":
             torch.cuda.empty_cache()  # what drawing took; it is not of the clip
         return made
 
-    def tensors(self, part: str, dtype: torch.dtype) -> Mapping[str, Tensor]:
-        if (part, dtype) not in self._tensors:
-            self._tensors[part, dtype] = super().tensors(part, dtype)
-        return self._tensors[part, dtype]
+    return replace(source, read=read)
 
 
 @dataclass
@@ -166,14 +165,13 @@ def clip(
     return run
 
 
-def settings_of(choice: Choice, steps: int, frames: int, *, second_pass: bool = True) -> Settings:
+def settings_of(choice: Choice[Chunking], steps: int, frames: int, *, second_pass: bool = True) -> Settings:
     """Settings of a clip that works as `choice` says."""
-    way = choice.working
     return Settings(
         steps=steps,
         guidance=Guidance(7.5, 0.7),
         frames=frames,
-        together=way.together,
-        chunking=Chunking(way.frames, offload=way.offload, recompute=way.recompute),
+        together=choice.together,
+        chunking=choice.decoding,
         second_pass=second_pass,
     )

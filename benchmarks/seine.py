@@ -33,19 +33,20 @@ from animegen_seine.conditioning import beside, shown
 from animegen_seine.diffusion.masks import TRANSITION, frame_mask
 from animegen_seine.diffusion.schedule import Schedule, kept_timesteps
 from animegen_seine.diffusion.solvers import DDIM
-from animegen_seine.model import ModelConfiguration
+from animegen_seine.model import BLUEPRINT, ModelConfiguration
 from animegen_seine.network.architecture import UNetConfiguration
 from animegen_seine.network.unet import UNet
-from animegen_seine.placement.demands import Clip, Working, needs
-from animegen_seine.placement.plan import sizes_of
+from animegen_seine.placement.demands import needs
 from animegen_testing.seeded_weights import fill
 from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
 from animegen_torch.diffusion.autoencoder.pictures import Autoencoder
+from animegen_torch.diffusion.clip import Clip
 from animegen_torch.diffusion.denoiser import Denoiser
 from animegen_torch.diffusion.guidance import CONDITIONAL, UNCONDITIONAL, Guidance
 from animegen_torch.diffusion.sampling import sample
 from animegen_torch.memory import gib, peak_memory
 from animegen_torch.placement.placement import offload, single
+from animegen_torch.placement.sizes import Sizes
 
 QUARTER = UNetConfiguration(widths=(80, 160, 320, 320), context=192, heads=2, groups=8)
 PICTURES = FirstStageConfiguration(ch=32)
@@ -183,7 +184,7 @@ def compare(what: str, options: argparse.Namespace, job: Job) -> dict[str, Any]:
 def cost() -> None:
     """Operations and memory of the published size."""
     model = ModelConfiguration()
-    sizes = sizes_of(model)
+    sizes = Sizes.of(BLUEPRINT, model)
     count = sum(sizes.parameters.values())
     print(f"{count / 1e6:.0f} million parameters: {gib(2 * count)} in half precision, {gib(4 * count)} in float32")
     for width, height in ((448, 256), (512, 320), (512, 512), (560, 240), (960, 544)):
@@ -206,7 +207,7 @@ def cost() -> None:
         for name, placement in (("single", single("cuda", ALL)), ("offload", offload("cuda", ALL))):
             for together in (True, False):
                 dtypes = {"cuda": "float16", "cpu": "float32"}
-                need, when = needs(sizes, placement, clip, Working(together), dtypes)["cuda"]
+                need, when = needs(sizes, placement, clip, dtypes, together=together)["cuda"]
                 calls = "together" if together else "apart"
                 print(f"    float16 on CUDA, {name}, guidance {calls}: {gib(need)} by plan ({when})")
 

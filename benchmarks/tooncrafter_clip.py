@@ -41,14 +41,14 @@ from animegen_tooncrafter.diffusion.resampler import ResamplerConfiguration
 from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_tooncrafter.first_stage.sweeps import Chunking
 from animegen_tooncrafter.placement.placement import offload, single
-from animegen_tooncrafter.placement.residence import Residence
-from animegen_tooncrafter.placement.source import Untrained
+from animegen_tooncrafter.placement.source import untrained
 from animegen_tooncrafter.synthesis import Parts, Settings
 from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
 from animegen_torch.diffusion.noise import Noise
 from animegen_torch.diffusion.sampling import Step
 from animegen_torch.diffusion.text import TextConfiguration
 from animegen_torch.memory import gib, peak_memory, resident_memory
+from animegen_torch.placement.residence import Residence
 
 HALF = ModelConfiguration(
     unet=UNetConfiguration(model_channels=160, num_head_channels=32, context_dim=512),
@@ -112,7 +112,8 @@ def networks(parts: Parts) -> Networks:
 def parts_of(way: str, dtype: str = "float32") -> Parts:
     """Seeded parameters; all in memory, or each only while it runs."""
     placement = offload("cpu") if way == "offload" else single("cpu")
-    return Residence(Untrained(HALF), placement, {"cpu": dtype}).parts()
+    source = untrained(HALF)
+    return Parts.of(Residence(source, placement, {"cpu": dtype}), source.schedule()[0])
 
 
 def keyframes(size: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -149,7 +150,7 @@ def memory_of(way: str, size: tuple[int, int]) -> dict[str, int]:
     settings = replace(USUAL, steps=1)
     if way == "plain":
         # Parameters as they are loaded; nothing has laid them out anew.
-        source = Untrained(HALF)
+        source = untrained(HALF)
         cpu = torch.device("cpu")
         made = {part: source.part(part, torch.float32, cpu) for part in Networks.__dataclass_fields__}
         net = PlainClip(Networks(**made))  # type: ignore[arg-type]

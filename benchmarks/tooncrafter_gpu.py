@@ -28,19 +28,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from clip_parts import Held, clip, settings_of
+from clip_parts import clip, held, settings_of
 
 from animegen.errors import AnimeGenError
-from animegen_tooncrafter import synthesis
 from animegen_tooncrafter.checkpoint import ModelConfiguration
-from animegen_tooncrafter.placement.activations import Clip
-from animegen_tooncrafter.placement.choose import Choice, choose
-from animegen_tooncrafter.placement.residence import Residence
-from animegen_tooncrafter.placement.sizes import sizes_for
-from animegen_tooncrafter.plugin import ToonCrafterOptions
+from animegen_tooncrafter.first_stage.sweeps import Chunking
+from animegen_tooncrafter.placement.choose import choose
+from animegen_tooncrafter.placement.source import Source
+from animegen_tooncrafter.plugin import TOONCRAFTER, ToonCrafterOptions
+from animegen_tooncrafter.synthesis import Parts
 from animegen_torch.devices import free_memory
+from animegen_torch.diffusion.clip import Clip
 from animegen_torch.memory import gib, is_out_of_memory, release
+from animegen_torch.placement.choice import Choice
 from animegen_torch.placement.machine import Machine
+from animegen_torch.placement.residence import Residence
+from animegen_torch.placement.sizes import Sizes
 
 GB = 10**9
 CAPS = (15, 8, 6)
@@ -57,7 +60,7 @@ class Bench:
 
     device: torch.device
     dtype: str
-    source: Held
+    source: Source
     size: tuple[int, int]
     frames: int
     deadline: float
@@ -67,13 +70,13 @@ class Bench:
         return str(self.device)
 
 
-def chosen(bench: Bench, device_map: str, cap: int | None) -> Choice:
+def chosen(bench: Bench, device_map: str, cap: int | None) -> Choice[Chunking]:
     """What a run would choose on cards with `cap` bytes free; two of them for `split`."""
     names = (bench.name,) if device_map != "split" else (bench.name, f"{bench.device.type}:second")
     memory = {"cpu": free_memory(torch.device("cpu"))}
     machine = Machine(names, memory | dict.fromkeys(names, cap), {"cpu": "float32"} | dict.fromkeys(names, bench.dtype))
     options = ToonCrafterOptions(device_map=device_map, guidance="together" if device_map == "split" else "auto")
-    sizes = sizes_for(bench.source.model)
+    sizes = Sizes.of(bench.source.blueprint, bench.source.model)
     return choose(options, machine, sizes, Clip(*bench.size, bench.frames, options.branches))
 
 
@@ -87,8 +90,8 @@ def case(bench: Bench, device_map: str, cap: int) -> dict[str, Any]:
         "map": device_map,
         "cap": cap,
         "placement": choice.placement.describe(),
-        "together": choice.working.together,
-        "decoder": vars(choice.working),
+        "together": choice.together,
+        "decoder": {"together": choice.together, **vars(choice.decoding)},
         "planned": needs,
     }
     if too_much := {device: need for device, need in needs.items() if need > cap}:
@@ -105,7 +108,7 @@ def case(bench: Bench, device_map: str, cap: int) -> dict[str, Any]:
             run = clip(
                 bench.device,
                 bench.size,
-                residence.parts(),
+                Parts.of(residence, bench.source.schedule()[0]),
                 settings_of(choice, SHORT, bench.frames),
                 between=between,
             )
@@ -150,8 +153,18 @@ def fastest(bench: Bench, steps: int, *, published: bool) -> dict[str, Any]:
     device, choice = bench.device, chosen(bench, "single", None)
     residence = Residence(bench.source, choice.placement, {bench.name: bench.dtype, "cpu": "float32"})
     try:
-        clip(device, bench.size, residence.parts(), settings_of(choice, SHORT, bench.frames))
-        run = clip(device, bench.size, residence.parts(), settings_of(choice, steps, bench.frames))
+        clip(
+            device,
+            bench.size,
+            Parts.of(residence, bench.source.schedule()[0]),
+            settings_of(choice, SHORT, bench.frames),
+        )
+        run = clip(
+            device,
+            bench.size,
+            Parts.of(residence, bench.source.schedule()[0]),
+            settings_of(choice, steps, bench.frames),
+        )
     finally:
         residence.close()
         release(bench.device)
@@ -211,7 +224,7 @@ def main() -> None:
     )
     height, width = map(int, options.size.split("x"))
     model = tiny() if options.tiny else ModelConfiguration()
-    bench = Bench(device, dtype, Held(model), (height, width), synthesis.FRAMES, begun + BUDGET)
+    bench = Bench(device, dtype, held(model), (height, width), TOONCRAFTER.frames, begun + BUDGET)
     name = torch.cuda.get_device_name(device) if cuda else "processor"
     report: dict[str, Any] = {
         "device": name,

@@ -18,20 +18,20 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-from clip_parts import Held, Taken, clip, settings_of
+from clip_parts import Taken, clip, held, settings_of
 
 from animegen_tooncrafter.checkpoint import ModelConfiguration
-from animegen_tooncrafter.placement.activations import Clip
 from animegen_tooncrafter.placement.choose import choose
-from animegen_tooncrafter.placement.residence import Residence
-from animegen_tooncrafter.placement.sizes import sizes_for
-from animegen_tooncrafter.plugin import ToonCrafterOptions
-from animegen_tooncrafter.synthesis import FRAMES, check_size
+from animegen_tooncrafter.plugin import TOONCRAFTER, ToonCrafterOptions
+from animegen_tooncrafter.synthesis import Parts
 from animegen_torch.devices import free_memory
+from animegen_torch.diffusion.clip import Clip
 from animegen_torch.memory import gib
 from animegen_torch.placement.machine import Machine
+from animegen_torch.placement.residence import Residence
+from animegen_torch.placement.sizes import Sizes
 
-STEPS = 50
+STEPS, FRAMES = 50, TOONCRAFTER.frames
 TFLOP = {"tokens": 0.82, "encoding": 1.38, "step": 25.2, "decoding": 71.0, "one pass": 37.87}
 """Of a clip of 512×320 and 16 frames, by part: both branches, both keyframes."""
 
@@ -50,17 +50,19 @@ def main() -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     height, width = map(int, options.size.split("x"))
-    check_size(height, width, FRAMES)
+    TOONCRAFTER.check_size(height, width, FRAMES)
     model = ModelConfiguration()
     if options.tiny:
         from tooncrafter_gpu import tiny
 
         model = tiny()
+    source = held(model)
     cpu = torch.device("cpu")
     free = free_memory(cpu)
     machine = Machine(("cpu",), {"cpu": free}, {"cpu": options.dtype})
     wanted = ToonCrafterOptions(device_map="offload", steps=options.steps)
-    choice = choose(wanted, machine, sizes_for(model), Clip(height, width, FRAMES, wanted.branches))
+    sizes = Sizes.of(source.blueprint, source.model)
+    choice = choose(wanted, machine, sizes, Clip(height, width, FRAMES, wanted.branches))
     need, what = choice.needs["cpu"]
     print(
         f"{width}×{height}, {FRAMES} frames, {options.dtype}, {torch.get_num_threads()} threads, "
@@ -80,9 +82,9 @@ def main() -> None:
         peak = f", peak {gib(one.bytes)} of the process" if one.bytes else ""
         print(f"{name:>14}: {one.seconds:.1f} s wall, {one.processor:.1f} s of processor{rate}{peak}", flush=True)
 
-    residence = Residence(Held(model), choice.placement, {"cpu": options.dtype})
+    residence = Residence(source, choice.placement, {"cpu": options.dtype})
     settings = settings_of(choice, options.steps, FRAMES, second_pass=not options.no_second_pass)
-    run = clip(cpu, (height, width), residence.parts(), settings, tell=tell)
+    run = clip(cpu, (height, width), Parts.of(residence, source.schedule()[0]), settings, tell=tell)
     print(
         f"a clip of {options.steps} steps took {sum(one.seconds for one in run.parts.values()):.0f} s, "
         f"at most {gib(max(one.bytes for one in run.parts.values()))}; "

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from animegen_seine.model import PARTS, ModelConfiguration, keeps_float32, new_part
+from animegen_seine.model import BLUEPRINT, ModelConfiguration, keeps_float32
 from animegen_seine.network.architecture import UNetConfiguration
 from animegen_seine.network.position import frequencies
 from animegen_seine.plugin import SeineOptions
@@ -22,7 +22,6 @@ from animegen_seine.stage import Seine
 from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
 from animegen_torch.diffusion.published import autoencoder_made, text_made
 from animegen_torch.diffusion.text import TextConfiguration
-from animegen_torch.untrained import draw_parameters
 
 Tensors = dict[str, Tensor]
 
@@ -57,10 +56,7 @@ def tiny() -> ModelConfiguration:
 @pytest.fixture(scope="session")
 def parts() -> dict[str, Tensors]:
     """Drawn parameters of each part, under the names of its network."""
-    drawn = {}
-    for number, part in enumerate(PARTS):
-        network = draw_parameters(new_part(part, TINY), lambda name: torch.float32, seed=number)
-        drawn[part] = dict(network.state_dict())
+    drawn = {part: dict(BLUEPRINT.untrained(part, TINY).state_dict()) for part in BLUEPRINT.parts}
     assert keeps_float32("unet", "time_embedding.linear_1.weight")
     return drawn
 

@@ -10,13 +10,13 @@ import pytest
 MEASURE = """
 from dataclasses import replace
 import torch
-from animegen_seine.model import ModelConfiguration, new_part
+from animegen_seine.model import BLUEPRINT, ModelConfiguration
 from animegen_seine.network.architecture import UNetConfiguration
-from animegen_seine.placement.demands import Clip, autoencoding, sampling
+from animegen_seine.placement.demands import autoencoding, sampling
 from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
+from animegen_torch.diffusion.clip import Clip
 from animegen_torch.diffusion.denoiser import Denoiser
 from animegen_torch.memory import peak_memory
-from animegen_torch.untrained import draw_parameters
 
 torch.set_num_threads(1)
 height, width, frames = given["size"]
@@ -25,7 +25,7 @@ c = UNetConfiguration(widths=(96, 192, 384, 384), context=96, heads=3)
 v = FirstStageConfiguration(ch=64)
 model = replace(ModelConfiguration(), unet=c, first_stage=v)
 part = "unet" if given["what"] == "sampling" else "first_stage"
-network = draw_parameters(new_part(part, model), lambda name: torch.float32)
+network = BLUEPRINT.untrained(part, model, seed=0)
 if given["what"] == "sampling":
     network.for_inference()
     branches = ("conditional", "unconditional")

@@ -16,7 +16,7 @@ from animegen_seine.conditioning import beside, shown, tokenize, with_suffix
 from animegen_seine.diffusion.masks import TRANSITION, frame_mask
 from animegen_seine.diffusion.schedule import Schedule, kept_timesteps, strided_timesteps
 from animegen_seine.diffusion.solvers import DDIM, DDPM
-from animegen_seine.model import CLIP_L, ModelConfiguration, layer_of, new_part, unet_sizes
+from animegen_seine.model import BLUEPRINT, CLIP_L, ModelConfiguration, layer_of, unet_sizes
 from animegen_seine.network.architecture import UNetConfiguration
 from animegen_seine.network.position import TURNED, frequencies
 from animegen_seine.network.unet import UNet
@@ -42,7 +42,7 @@ def small() -> UNet:
 
 
 def test_names_and_shapes_of_the_published_file(manifest: dict[str, tuple[int, ...]]) -> None:
-    network = new_part("unet", ModelConfiguration())
+    network = BLUEPRINT.empty("unet", ModelConfiguration())
     assert all(tensor.is_meta for tensor in network.state_dict().values())
     ours = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
     constants = {name: shape for name, shape in manifest.items() if name.endswith("rotary_emb.freqs")}
@@ -55,7 +55,7 @@ def test_names_and_shapes_of_the_published_file(manifest: dict[str, tuple[int, .
 
 
 def test_sizes_of_the_parts_of_stable_diffusion() -> None:
-    text, autoencoder = new_part("text", ModelConfiguration()), new_part("first_stage", ModelConfiguration())
+    text, autoencoder = (BLUEPRINT.empty(part, ModelConfiguration()) for part in ("text", "first_stage"))
     # CLIP ViT-L/14's text tower without its projection, and the autoencoder of Stable Diffusion 1.x, as published.
     assert sum(one.numel() for one in text.parameters()) == 123_060_480
     assert sum(one.numel() for one in autoencoder.parameters()) == 83_653_863

@@ -9,11 +9,13 @@ import pytest
 
 from animegen.errors import ResourceError, UsageError
 from animegen.options import Layer, resolve
-from animegen_seine.model import ModelConfiguration
-from animegen_seine.placement.demands import Clip
-from animegen_seine.placement.plan import choose, plan, sizes_of
+from animegen_seine.model import BLUEPRINT, ModelConfiguration
+from animegen_seine.placement.choose import choose
+from animegen_seine.placement.plan import plan
 from animegen_seine.plugin import SeineOptions, animegen_interpolators
+from animegen_torch.diffusion.clip import Clip
 from animegen_torch.placement.machine import Machine
+from animegen_torch.placement.sizes import Sizes
 
 SPEC = animegen_interpolators()[0]
 GIB = 1 << 30
@@ -76,9 +78,9 @@ def machine(free: float, dtype: str = "float16") -> Machine:
 
 
 def test_the_fastest_way_that_fits_is_taken() -> None:
-    sizes, clip = sizes_of(ModelConfiguration()), Clip(320, 512)
+    sizes, clip = Sizes.of(BLUEPRINT, ModelConfiguration()), Clip(320, 512)
     found = [
-        (choice.placement.name, choice.working.together, choice.fits(machine(free)))
+        (choice.placement.name, choice.together, choice.fits(machine(free)))
         for free in (24, 3.6, 3.2, 1.0)
         for choice in [choose(SeineOptions(), machine(free), sizes, clip)]
     ]
@@ -86,13 +88,13 @@ def test_the_fastest_way_that_fits_is_taken() -> None:
     assert found[1][0] in ("single", "offload") and found[1][2]
     assert found[2] == ("offload", False, True)
     assert found[3] == ("offload", False, False)
-    assert choose(SeineOptions(guidance="apart"), machine(24), sizes, clip).working.together is False
+    assert choose(SeineOptions(guidance="apart"), machine(24), sizes, clip).together is False
     assert choose(SeineOptions(device_map="offload"), machine(24), sizes, clip).placement.stay is False
     with pytest.raises(ResourceError, match="needs two devices"):
         choose(SeineOptions(device_map="split"), machine(24), sizes, clip)
     two = Machine(("cuda:0", "cuda:1"), {}, {"cuda:0": "float16", "cuda:1": "float16"})
     assert choose(SeineOptions(device_map="split"), two, sizes, clip).placement.devices["unet"] == "cuda:1"
-    assert choose(SeineOptions(guidance_scale=1), machine(24), sizes, Clip(320, 512, 16, 1)).working.together is False
+    assert choose(SeineOptions(guidance_scale=1), machine(24), sizes, Clip(320, 512, 16, 1)).together is False
 
 
 def test_the_plan_says_what_is_needed_before_anything_is_here(stage_context: Callable[..., Any]) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from animegen.errors import InputError, MissingError, ResourceError, UsageError
+from animegen.errors import InputError, MissingError, ResourceError, StageError, UsageError
 from animegen_seine import plugin, stage
 from animegen_seine.plugin import SeineOptions
 from animegen_seine.stage import Seine
@@ -46,7 +46,7 @@ def test_a_clip(made: Made, pair: Pair) -> None:
     assert context.progress_calls == [(1, 3, "steps"), (2, 3, "steps"), (3, 3, "steps")]
     assert any("trained for 16" in warning for warning in context.warnings)
     np.testing.assert_array_equal(frames, seine(*pair, TIMES, prompt="rain", seed=4))
-    assert not list(seine._kept.folder.glob("*")), "nothing is left behind by a clip that is done"
+    assert not list(seine._runner.kept.folder.glob("*")), "nothing is left behind by a clip that is done"
     for other in ({"prompt": "snow", "seed": 4}, {"prompt": "rain", "seed": 5}):
         assert (frames != seine(*pair, TIMES, **other)).mean() > 0.01, other
     swapped = seine(pair[1], pair[0], TIMES, prompt="rain", seed=4)
@@ -201,7 +201,7 @@ def test_random_parameters_need_no_file(files: dict[str, str], pair: Pair, stage
     # With files their sizes are taken, and nothing else of them.
     seine = Seine(SeineOptions(**files, steps=1), context)
     assert seine(*pair, TIMES).std() > 1
-    assert seine._source.identity == "untrained"
+    assert seine._runner.source.identity == "untrained"
 
 
 def test_a_missing_file_names_the_command(stage_context: Callable[..., Any], tmp_path: Path) -> None:
@@ -219,7 +219,7 @@ def test_impossible_clips_are_refused(made: Made, pair: Pair) -> None:
         seine(np.zeros((30, 24, 3), np.uint8), np.zeros((30, 24, 3), np.uint8), TIMES)
     with pytest.raises(UsageError, match="1 frames"):
         seine(*pair, [0.0])
-    with pytest.raises(stage.StageError, match="one size"):
+    with pytest.raises(StageError, match="one size"):
         seine(pair[0], pair[0][:16], TIMES)
 
 

@@ -76,13 +76,13 @@ def tiny_file(tiny_model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A whole model of these sizes with drawn parameters and a sketch encoder, in a file as the published ones."""
     from safetensors.torch import save_file
 
-    from animegen_tooncrafter.checkpoint import PARTS, untrained_part
+    from animegen_tooncrafter.checkpoint import BLUEPRINT, PARTS
     from animegen_tooncrafter.checkpoint.parts import PREFIXES
     from animegen_tooncrafter.diffusion.schedule import Schedule
 
     state = {}
     for number, part in enumerate(PARTS):
-        for name, tensor in untrained_part(part, tiny_model, seed=number).state_dict().items():
+        for name, tensor in BLUEPRINT.untrained(part, tiny_model, seed=number).state_dict().items():
             state[PREFIXES[part] + name] = tensor
     # The last block of the text tower is in files, and never used.
     used, unused = "model.transformer.resblocks.1.", "model.transformer.resblocks.2."

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from animegen.errors import InputError
 from animegen.imageio import write_image
-from animegen_tooncrafter.checkpoint import ModelConfiguration, untrained_part
+from animegen_tooncrafter.checkpoint import BLUEPRINT, ModelConfiguration
 from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_tooncrafter.diffusion.sketch_encoder import SketchEncoder, SketchGuide
 from animegen_tooncrafter.diffusion.unet import UNet
@@ -33,14 +33,14 @@ QUICK = Settings(steps=2, frames=FRAMES)
 
 @pytest.fixture(scope="module")
 def encoder(tiny_model: ModelConfiguration) -> SketchEncoder:
-    made = untrained_part("sketch", tiny_model, seed=1)
+    made = BLUEPRINT.untrained("sketch", tiny_model, seed=1)
     assert isinstance(made, SketchEncoder)
     return made.for_inference()
 
 
 @pytest.fixture(scope="module")
 def unet(tiny_model: ModelConfiguration) -> UNet:
-    made = untrained_part("unet", tiny_model, seed=2)
+    made = BLUEPRINT.untrained("unet", tiny_model, seed=2)
     assert isinstance(made, UNet)
     return made.for_inference()
 
@@ -187,7 +187,7 @@ def test_a_whole_clip_is_steered(
     encoder: SketchEncoder, unet: UNet, tiny_model: ModelConfiguration, tmp_path: Path
 ) -> None:
     others = {
-        part: lend(untrained_part(part, tiny_model, seed=5).eval())
+        part: lend(BLUEPRINT.untrained(part, tiny_model, seed=5).eval())
         for part in ("text", "image", "projector", "first_stage")
     }
     parts = Parts(unet=lend(unet), schedule=Schedule.compute(), **others)  # type: ignore[arg-type]

@@ -75,9 +75,9 @@ def test_the_stage_is_steered_by_drawings(clip: Callable[..., NDArray[np.uint8]]
 def test_drawings_of_another_aspect_are_refused_before_anything_is_loaded(
     clip: Callable[..., NDArray[np.uint8]], drawings: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from animegen_tooncrafter.placement.source import Files
+    from animegen_torch.placement.source import Source
 
-    monkeypatch.setattr(Files, "part", lambda *_: pytest.fail("a part was loaded"))
+    monkeypatch.setattr(Source, "part", lambda *_: pytest.fail("a part was loaded"))
     draw(drawings / "2.png", 40, (300, 100))
     with pytest.raises(InputError, match=r"aspect of 3\.00"):
         clip(sketch=str(drawings))

@@ -17,6 +17,7 @@ from torch import Tensor
 from animegen.errors import InputError, MissingError
 from animegen_testing.seeded_weights import seeded_array
 from animegen_tooncrafter.checkpoint import (
+    BLUEPRINT,
     PARTS,
     ModelConfiguration,
     inspect,
@@ -24,7 +25,6 @@ from animegen_tooncrafter.checkpoint import (
     new_part,
     part_of,
     tensors_of,
-    untrained_part,
 )
 from animegen_tooncrafter.checkpoint.parts import PREFIXES
 from animegen_tooncrafter.conditioning.towers import ImageConfiguration
@@ -291,8 +291,8 @@ def test_writing_to_a_part_leaves_the_file(tmp_path: Path, published: dict[str, 
 
 def test_untrained_parts_are_seeded_and_finite() -> None:
     for part in PARTS:
-        first, again = (untrained_part(part, TINY, dtype=torch.bfloat16, seed=3) for _ in range(2))
-        other = untrained_part(part, TINY, dtype=torch.bfloat16, seed=4)
+        first, again = (BLUEPRINT.untrained(part, TINY, dtype=torch.bfloat16, seed=3) for _ in range(2))
+        other = BLUEPRINT.untrained(part, TINY, dtype=torch.bfloat16, seed=4)
         state = first.state_dict()
         assert all(torch.equal(one, again.state_dict()[name]) for name, one in state.items())
         assert any(not torch.equal(one, other.state_dict()[name]) for name, one in state.items())
@@ -301,7 +301,7 @@ def test_untrained_parts_are_seeded_and_finite() -> None:
 
 
 def test_untrained_model_draws_finite_frames() -> None:
-    networks: list[Any] = [untrained_part(part, TINY) for part in REQUIRED]
+    networks: list[Any] = [BLUEPRINT.untrained(part, TINY) for part in REQUIRED]
     parts = Parts(*map(lend, networks), Schedule.compute())  # type: ignore[arg-type]
     arrays = np.load(GOLDEN)
     first, last = (torch.from_numpy(arrays[name]) for name in ("img1", "img2"))

@@ -7,14 +7,15 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("open_clip")
-from animegen_tooncrafter.checkpoint import ModelConfiguration
-from animegen_tooncrafter.placement.activations import Clip
+from animegen_tooncrafter.checkpoint import BLUEPRINT, ModelConfiguration
+from animegen_tooncrafter.first_stage.sweeps import Chunking
 from animegen_tooncrafter.placement.choose import choose
-from animegen_tooncrafter.placement.demands import LADDER, Working, needs
+from animegen_tooncrafter.placement.demands import LADDER, needs
 from animegen_tooncrafter.placement.placement import Placement, offload, parallel, single, split
-from animegen_tooncrafter.placement.sizes import sizes_for
 from animegen_tooncrafter.plugin import ToonCrafterOptions
+from animegen_torch.diffusion.clip import Clip
 from animegen_torch.placement.machine import Machine
+from animegen_torch.placement.sizes import Sizes
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "tooncrafter.md"
 GIB = 2**30
@@ -31,14 +32,14 @@ WAYS: dict[str, tuple[Placement, bool]] = {
 
 def planned() -> list[str]:
     """Rows: a way, and per device what it needs when the decoder takes 4 frames at once, or 1."""
-    sizes, rows = sizes_for(ModelConfiguration()), []
+    sizes, rows = Sizes.of(BLUEPRINT, ModelConfiguration()), []
     for name, (placement, together) in WAYS.items():
         cells = []
         for device in ("cuda:0", "cuda:1"):
             found = []
             for frames in (4, 1):
-                way = Working(together=together, frames=frames)
-                need = needs(sizes, placement, CLIP, way, DTYPES).get(device)
+                way = Chunking(frames)
+                need = needs(sizes, placement, CLIP, DTYPES, together=together, chunking=way).get(device)
                 found.append("–" if need is None else f"{need[0] / GIB:.1f} ({need[1]})")
             cells += found
         rows.append(f"| {name} | {' | '.join(cells)} |")
@@ -47,7 +48,7 @@ def planned() -> list[str]:
 
 def chosen() -> list[str]:
     """Rows: what `auto` takes on some machines."""
-    sizes, rows = sizes_for(ModelConfiguration()), []
+    sizes, rows = Sizes.of(BLUEPRINT, ModelConfiguration()), []
     for title, gib in (
         ("24 GB", (22.0,)),
         ("two of 15 GB", (14.5, 14.5)),
@@ -68,9 +69,9 @@ def chosen() -> list[str]:
             if placement.blocks
             else ""
         )
-        words += "" if choice.working.together else ", guidance apart"
-        frames = choice.working.frames
-        extra = f"{frames} frame{'s' * (frames > 1)} at a time" + (", twice" if choice.working.recompute else "")
+        words += "" if choice.together else ", guidance apart"
+        frames = choice.decoding.frames
+        extra = f"{frames} frame{'s' * (frames > 1)} at a time" + (", twice" if choice.decoding.recompute else "")
         rows.append(f"| {title} | {' and '.join(f'{one:g}' for one in gib)} | {words} | {extra} | {need} |")
     return rows
 

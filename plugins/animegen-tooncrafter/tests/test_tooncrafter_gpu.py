@@ -15,16 +15,18 @@ import torch
 
 from animegen.errors import ResourceError
 from animegen_testing.context import FakeContext
-from animegen_tooncrafter.placement.activations import Clip
-from animegen_tooncrafter.placement.demands import LADDER, Working, needs
+from animegen_tooncrafter.first_stage.sweeps import Chunking
+from animegen_tooncrafter.placement.demands import LADDER, needs
 from animegen_tooncrafter.placement.placement import offload
-from animegen_tooncrafter.placement.plan import sizes_of_source
-from animegen_tooncrafter.placement.residence import Residence
-from animegen_tooncrafter.placement.source import Untrained
+from animegen_tooncrafter.placement.source import untrained
 from animegen_tooncrafter.plugin import ToonCrafterOptions
 from animegen_tooncrafter.stage import ToonCrafter
-from animegen_tooncrafter.synthesis import Conditions, Settings, denoise, encode, read
+from animegen_tooncrafter.synthesis import Conditions, Parts, Settings, decode, denoise, encode, read
+from animegen_torch.diffusion.clip import Clip
+from animegen_torch.diffusion.noise import Noise
 from animegen_torch.memory import peak_memory
+from animegen_torch.placement.residence import Residence
+from animegen_torch.placement.sizes import Sizes
 
 pytestmark = [
     pytest.mark.gpu,
@@ -92,20 +94,15 @@ def test_nothing_stays_on_the_device(draw: Draw) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", [LADDER[1], LADDER[3], LADDER[5]], ids=str)
-def test_what_is_planned_is_what_is_taken_at_the_published_size(way: Working) -> None:
-    source = Untrained()
+def test_what_is_planned_is_what_is_taken_at_the_published_size(way: Chunking) -> None:
+    source = untrained()
     device, clip = torch.device("cuda:0"), Clip(320, 512)
     dtypes = {"cuda:0": "float16", "cpu": "float32"}
     placement = offload("cuda:0")
-    need = needs(sizes_of_source(source), placement, clip, way, dtypes)["cuda:0"][0]
+    need = needs(Sizes.of(source.blueprint, source.model), placement, clip, dtypes, chunking=way)["cuda:0"][0]
     residence = Residence(source, placement, dtypes)
-    from animegen_tooncrafter.first_stage.sweeps import Chunking
-    from animegen_tooncrafter.synthesis import decode
-    from animegen_torch.diffusion.noise import Noise
-
-    chunking = Chunking(way.frames, offload=way.offload, recompute=way.recompute)
-    settings, noise = Settings(steps=1, chunking=chunking), Noise(0)
-    parts = residence.parts()
+    settings, noise = Settings(steps=1, chunking=way), Noise(0)
+    parts = Parts.of(residence, source.schedule()[0])
     ends = [torch.rand(3, 320, 512) * 2 - 1 for _ in range(2)]
     with peak_memory(device) as peak:
         tokens = read(ends[0], "rain", parts, settings)

@@ -17,7 +17,8 @@ from animegen_tooncrafter.diffusion.unet import UNet
 from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
 from animegen_tooncrafter.first_stage.autoencoder import FirstStage
 from animegen_tooncrafter.first_stage.sweeps import Chunking
-from animegen_tooncrafter.placement.activations import Clip, decoding, encoding, sampling
+from animegen_tooncrafter.placement.activations import decoding, encoding, sampling
+from animegen_torch.diffusion.clip import Clip
 from animegen_torch.memory import peak_memory
 
 torch.set_num_threads(1)

@@ -11,23 +11,28 @@ import pytest
 
 pytest.importorskip("open_clip")
 from animegen.errors import InputError, ResourceError, UsageError
-from animegen_tooncrafter.checkpoint import ModelConfiguration
-from animegen_tooncrafter.placement.activations import Clip, decoding, encoding, sampling
-from animegen_tooncrafter.placement.choose import Choice, choose, next_smaller
-from animegen_tooncrafter.placement.demands import LADDER, Sizes, Working, needs
-from animegen_tooncrafter.placement.placement import offload, parallel, read_map, single, split
-from animegen_tooncrafter.placement.sizes import layer_of, sizes_for
+from animegen_tooncrafter.checkpoint import BLUEPRINT, ModelConfiguration
+from animegen_tooncrafter.checkpoint.parts import layer_of
+from animegen_tooncrafter.first_stage.sweeps import Chunking
+from animegen_tooncrafter.placement.activations import decoding, encoding, sampling
+from animegen_tooncrafter.placement.choose import choose, next_smaller
+from animegen_tooncrafter.placement.demands import LADDER, needs
+from animegen_tooncrafter.placement.placement import STEERS, Placement, offload, parallel, single, split
 from animegen_tooncrafter.plugin import ToonCrafterOptions
+from animegen_torch.diffusion.clip import Clip
+from animegen_torch.placement.choice import Choice, own_placement
 from animegen_torch.placement.machine import Machine
+from animegen_torch.placement.sizes import Sizes
 
 GIB = 2**30
 CLIP = Clip(320, 512)
+Published = Sizes[ModelConfiguration]
 HALF = {"cuda:0": "float16", "cuda:1": "float16", "cpu": "float32"}
 
 
 @pytest.fixture(scope="module")
-def published() -> Sizes:
-    return sizes_for(ModelConfiguration())
+def published() -> Published:
+    return Sizes.of(BLUEPRINT, ModelConfiguration())
 
 
 def machine(*gib: float, memory: float = 64, dtype: str = "float16") -> Machine:
@@ -37,11 +42,11 @@ def machine(*gib: float, memory: float = 64, dtype: str = "float16") -> Machine:
     return Machine(devices, {**free, "cpu": int(memory * GIB)}, {**dict.fromkeys(devices, dtype), "cpu": "float32"})
 
 
-def chosen(sizes: Sizes, there: Machine, clip: Clip = CLIP, **options: Any) -> Choice:
+def chosen(sizes: Published, there: Machine, clip: Clip = CLIP, **options: Any) -> Choice[Chunking]:
     return choose(ToonCrafterOptions(**options), there, sizes, clip)
 
 
-def test_sizes_are_those_of_the_published_model(published: Sizes) -> None:
+def test_sizes_are_those_of_the_published_model(published: Published) -> None:
     assert published.parameters["unet"] == 1_438_854_980
     assert published.parameters["projector"] == 48_787_456
     assert published.parameters["first_stage"] == 34_163_592 + 65_778_223 + 92  # two 1×1 convolutions besides
@@ -76,37 +81,37 @@ def test_memory_grows_with_what_it_should_grow_with() -> None:
     assert step(Clip(576, 1024)) > 2 * step(CLIP)
     assert encoding(Clip(640, 512), first, "float16", "cuda") > 1.5 * encoding(CLIP, first, "float16", "cuda")
     ways = [
-        decoding(CLIP, first, "float16", "cuda", at_once=way.frames, recompute=way.recompute, offload=way.offload)
+        decoding(CLIP, first, "float16", "cuda", at_once=way.frames or 16, recompute=way.recompute, offload=way.offload)
         for way in LADDER
     ]
     assert ways == sorted(ways, reverse=True)
     assert len(set(ways)) == len(ways), "every step of the ladder has to need less"
 
 
-def test_what_is_held_at_once_is_what_the_placement_says(published: Sizes) -> None:
-    way = Working(frames=2)
+def test_what_is_held_at_once_is_what_the_placement_says(published: Published) -> None:
+    way = Chunking(frames=2)
     weights = {part: 2 * numbers for part, numbers in published.parameters.items() if part != "sketch"}
-    whole = needs(published, single("cuda:0"), CLIP, way, HALF)["cuda:0"][0]
-    parts = needs(published, split("cuda:0", "cuda:1"), CLIP, way, HALF)
+    whole = needs(published, single("cuda:0"), CLIP, HALF, chunking=way)["cuda:0"][0]
+    parts = needs(published, split("cuda:0", "cuda:1"), CLIP, HALF, chunking=way)
     assert whole > sum(weights.values())
     assert parts["cuda:1"][0] > weights["unet"]
     assert whole - parts["cuda:0"][0] == weights["unet"]  # both have their worst moment in decoding
-    one = needs(published, offload("cuda:0"), CLIP, way, HALF)["cuda:0"]
-    assert one[0] == max(weights["unet"] + sampling(CLIP, published.unet, "float16", "cuda", at_once=2), one[0])
+    one = needs(published, offload("cuda:0"), CLIP, HALF, chunking=way)["cuda:0"]
+    assert one[0] == max(weights["unet"] + sampling(CLIP, published.model.unet, "float16", "cuda", at_once=2), one[0])
     assert one[0] < whole - sum(weights.values()) + weights["unet"] + weights["first_stage"]
-    both = needs(published, parallel(split("cuda:0", "cuda:1"), "cuda:0"), CLIP, way, HALF)
+    both = needs(published, parallel(split("cuda:0", "cuda:1"), "cuda:0"), CLIP, HALF, chunking=way)
     assert both["cuda:0"][0] == parts["cuda:0"][0] + weights["unet"]
     assert both["cuda:1"][0] < parts["cuda:1"][0]  # one branch in a call instead of two
 
 
-def test_resting_parts_are_counted_where_they_rest(published: Sizes) -> None:
-    way = Working(frames=1)
-    on_file = needs(published, offload("cuda:0", rest="file"), CLIP, way, HALF)
-    in_memory = needs(published, offload("cuda:0", rest="cpu"), CLIP, way, HALF)
+def test_resting_parts_are_counted_where_they_rest(published: Published) -> None:
+    way = Chunking(frames=1)
+    on_file = needs(published, offload("cuda:0", rest="file"), CLIP, HALF, chunking=way)
+    in_memory = needs(published, offload("cuda:0", rest="cpu"), CLIP, HALF, chunking=way)
     total = sum(2 * numbers for part, numbers in published.parameters.items() if part != "sketch")
     assert in_memory["cuda:0"] == on_file["cuda:0"]
     assert in_memory["cpu"][0] - on_file["cpu"][0] == total
-    with_sketch = needs(published, offload("cuda:0"), CLIP, way, HALF, sketch=True)
+    with_sketch = needs(published, offload("cuda:0"), CLIP, HALF, chunking=way, sketch=True)
     assert with_sketch["cuda:0"][0] >= on_file["cuda:0"][0] + 2 * published.parameters["sketch"]
 
 
@@ -120,14 +125,14 @@ def test_resting_parts_are_counted_where_they_rest(published: Sizes) -> None:
         ((7, 15), "split", False),
     ],
 )
-def test_auto_takes_the_fastest_that_fits(published: Sizes, gib: tuple[float, ...], name: str, twin: bool) -> None:
+def test_auto_takes_the_fastest_that_fits(published: Published, gib: tuple[float, ...], name: str, twin: bool) -> None:
     choice = chosen(published, machine(*gib))
     assert choice.fits(machine(*gib))
     assert (choice.placement.name, choice.placement.twin is not None) == (name, twin)
     assert not choice.placement.blocks
 
 
-def test_on_a_small_card_the_unet_comes_by_blocks_and_only_as_many_as_must(published: Sizes) -> None:
+def test_on_a_small_card_the_unet_comes_by_blocks_and_only_as_many_as_must(published: Published) -> None:
     small = chosen(published, machine(3.4))
     smaller = chosen(published, machine(3.0))
     assert small.placement.blocks
@@ -140,12 +145,12 @@ def test_on_a_small_card_the_unet_comes_by_blocks_and_only_as_many_as_must(publi
     assert set(last.placement.blocks.values()) >= {"disk"}
 
 
-def test_what_is_asked_for_is_what_is_tried(published: Sizes) -> None:
+def test_what_is_asked_for_is_what_is_tried(published: Published) -> None:
     assert chosen(published, machine(24), device_map="offload").placement.name == "offload"
     assert chosen(published, machine(15, 15), device_map="single").placement.used == ("cuda:0",)
-    assert not chosen(published, machine(24), guidance="apart").working.together
+    assert not chosen(published, machine(24), guidance="apart").together
     assert chosen(published, machine(15, 15), device_map="split", guidance="together").placement.twin is None
-    assert chosen(published, machine(24), decoder_frames=3).working.frames == 3
+    assert chosen(published, machine(24), decoder_frames=3).decoding.frames == 3
     # What does not fit is not changed behind the user's back.
     alone = chosen(published, machine(4), device_map="single")
     assert alone.placement.name == "single"
@@ -155,13 +160,13 @@ def test_what_is_asked_for_is_what_is_tried(published: Sizes) -> None:
 
 
 @pytest.mark.parametrize("options", [{"device_map": "split"}, {"guidance": "parallel"}])
-def test_two_devices_asked_for_and_one_here(published: Sizes, options: dict[str, str]) -> None:
+def test_two_devices_asked_for_and_one_here(published: Published, options: dict[str, str]) -> None:
     with pytest.raises(ResourceError, match="needs two devices") as error:
         chosen(published, machine(24), **options)
     assert "--device" in " ".join(error.value.hints)
 
 
-def test_the_next_smaller_setting_is_named_and_helps(published: Sizes) -> None:
+def test_the_next_smaller_setting_is_named_and_helps(published: Published) -> None:
     there = machine(6, dtype="float32")
     options = ToonCrafterOptions(device_map="single", guidance="together", decoder_frames=8)
     choice = choose(options, there, published, CLIP)
@@ -179,21 +184,27 @@ def write(folder: Path, content: Any) -> Path:
     return path
 
 
-def test_a_map_of_ones_own(tmp_path: Path, published: Sizes) -> None:
-    known, layers = ("cuda:0", "cuda:1", "cpu"), tuple(published.layers)
-    one = read_map(write(tmp_path, {"*": "cuda:0", "unet": ["cuda:1", "cuda:0"], "text": "cpu"}), known, layers)
+def own(path: Path, sizes: Published, there: Machine) -> Placement:
+    found = own_placement(str(path), there, sizes, stage="tooncrafter", follows=STEERS)
+    assert found is not None
+    return found
+
+
+def test_a_map_of_ones_own(tmp_path: Path, published: Published) -> None:
+    two_cards = machine(8, 8)
+    one = own(write(tmp_path, {"*": "cuda:0", "unet": ["cuda:1", "cuda:0"], "text": "cpu"}), published, two_cards)
     assert one.devices["text"] == "cpu"
     assert (one.devices["unet"], one.twin, one.stay) == ("cuda:1", "cuda:0", True)
-    two = read_map(
+    two = own(
         write(tmp_path, {"*": "cuda:0", "rest": "cpu", "blocks": {"output_blocks": "cpu", "input_blocks.11": "disk"}}),
-        known,
-        layers,
+        published,
+        two_cards,
     )
     assert not two.stay
     assert two.rest == "cpu"
     assert two.blocks["input_blocks.11.0"] == "disk"
     assert sum(place == "cpu" for place in two.blocks.values()) == sum(
-        name.startswith("output_blocks.") for name in layers
+        name.startswith("output_blocks.") for name in published.layers
     )
 
 
@@ -215,13 +226,13 @@ def test_a_map_of_ones_own(tmp_path: Path, published: Sizes) -> None:
     ],
 )
 def test_a_map_that_is_wrong_says_where(
-    tmp_path: Path, published: Sizes, content: Any, kind: type[Exception], says: str
+    tmp_path: Path, published: Published, content: Any, kind: type[Exception], says: str
 ) -> None:
     with pytest.raises(kind, match=says) as error:
-        read_map(write(tmp_path, content), ("cuda:0", "cpu"), tuple(published.layers))
+        own(write(tmp_path, content), published, machine(8))
     assert "map.json" in str(error.value)
 
 
-def test_a_map_that_is_not_there(tmp_path: Path) -> None:
+def test_a_map_that_is_not_there(tmp_path: Path, published: Published) -> None:
     with pytest.raises(InputError, match="cannot be read"):
-        read_map(tmp_path / "none.json", ("cpu",))
+        own(tmp_path / "none.json", published, machine())

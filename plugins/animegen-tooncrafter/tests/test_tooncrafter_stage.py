@@ -21,6 +21,7 @@ from animegen_tooncrafter.placement.plan import plan
 from animegen_tooncrafter.plugin import ToonCrafterOptions
 from animegen_tooncrafter.stage import ToonCrafter
 from animegen_torch.diffusion.finite import NotFiniteError
+from animegen_torch.placement.residence import Residence
 
 FRAMES = 6
 TIMES = [number / (FRAMES - 1) for number in range(FRAMES)]
@@ -98,7 +99,7 @@ def test_a_clip(made: Made, pair: tuple[Any, Any]) -> None:
     assert context.progress_calls == [(1, 3, "steps"), (2, 3, "steps"), (3, 3, "steps")]
     assert any("16" in warning for warning in context.warnings), "another count than 16 is said"
     np.testing.assert_array_equal(frames, stage(*pair, TIMES, prompt="rain", seed=4))
-    assert not list(stage._kept.folder.glob("*")), "nothing is left behind by a clip that is done"
+    assert not list(stage._runner.kept.folder.glob("*")), "nothing is left behind by a clip that is done"
     for other in ({"prompt": "snow", "seed": 4}, {"prompt": "rain", "seed": 5}):
         assert (frames != stage(*pair, TIMES, **other)).mean() > 0.01, other
     stage.close()
@@ -260,9 +261,7 @@ def _raise() -> None:
 def test_numbers_that_are_not_finite_name_their_part(
     made: Made, pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from animegen_tooncrafter.placement import residence
-
-    built = residence.Residence._brought
+    built = Residence._brought
 
     def spoiled(self: Any, part: str, *args: Any) -> Any:
         module = built(self, part, *args)
@@ -272,7 +271,7 @@ def test_numbers_that_are_not_finite_name_their_part(
             )
         return module
 
-    monkeypatch.setattr(residence.Residence, "_brought", spoiled)
+    monkeypatch.setattr(Residence, "_brought", spoiled)
     with pytest.raises(NotFiniteError, match=r"middle_block\.1\.proj_in"):
         made()[0](*pair, TIMES)
 

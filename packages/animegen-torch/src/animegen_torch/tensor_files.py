@@ -132,6 +132,32 @@ class TensorFile:
                 yield name, made
                 del made
 
+    def brought(
+        self,
+        tensors: Mapping[str, Stored],
+        *,
+        device: torch.device,
+        dtype: Callable[[str, torch.dtype], torch.dtype],
+    ) -> dict[str, Tensor]:
+        """Tensors on a device, in types of their own: mapped where they are so in the file, otherwise read.
+
+        Args:
+            tensors: Which.
+            device: Where they go.
+            dtype: See `read`.
+
+        Raises:
+            InputError: See `mapped` and `read`.
+        """
+        here = {
+            name: one
+            for name, one in tensors.items()
+            if device.type == "cpu" and (not one.dtype.is_floating_point or dtype(name, one.dtype) == one.dtype)
+        }
+        other = {name: one for name, one in tensors.items() if name not in here}
+        found = self.mapped(here) | dict(self.read(other, device=device, dtype=dtype))
+        return {name: found[name] for name in tensors}
+
     def _check_unchanged(self) -> None:
         if _stamp(self.path) != self.stamp:
             raise InputError(f"{self.path} has changed since it was looked into.", hint="start again")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from animegen.errors import InputError, MissingError
-from animegen_seine.model import ModelConfiguration, Shapes, keeps_float32, new_part, unet_sizes
+from animegen_seine.model import BLUEPRINT, ModelConfiguration, Shapes, keeps_float32, unet_sizes
 from animegen_torch.checkpoints import names_of
 from animegen_torch.diffusion.published import (
     Made,
@@ -68,9 +68,7 @@ class PartFile:
         """
         # What a stored tensor becomes part of decides its type.
         wanted = {theirs: self._type(ours, dtype) for ours, several in self.made.items() for theirs in several}
-        here = {name: one for name, one in self.stored.items() if device.type == "cpu" and one.dtype == wanted[name]}
-        other = {name: one for name, one in self.stored.items() if name not in here}
-        found = self.file.mapped(here) | dict(self.file.read(other, device=device, dtype=lambda name, _: wanted[name]))
+        found = self.file.brought(self.stored, device=device, dtype=lambda name, _: wanted[name])
         return {name: joined(found, several, self.shapes[name]) for name, several in self.made.items()}
 
     def _type(self, name: str, dtype: torch.dtype) -> torch.dtype:
@@ -153,8 +151,7 @@ def _sizes(see: Callable[[Shapes], T], shapes: Shapes, path: Path, part: str) ->
 
 def _matched(part: str, file: TensorFile, state: Mapping[str, Stored], model: ModelConfiguration) -> PartFile:
     """The tensors that the part's network wants, all there and as large as they have to be."""
-    network = new_part(part, model)
-    shapes = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in BLUEPRINT.empty(part, model).state_dict().items()}
     made: Made
     if part == "unet":
         made = {name: (name,) for name in shapes}

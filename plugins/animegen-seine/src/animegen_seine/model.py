@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import torch
 from torch import nn
 
 from animegen_seine.network.architecture import UNetConfiguration
@@ -14,6 +13,7 @@ from animegen_seine.network.unet import UNet
 from animegen_torch.diffusion.autoencoder.architecture import FirstStageConfiguration
 from animegen_torch.diffusion.autoencoder.pictures import Autoencoder
 from animegen_torch.diffusion.text import TextConfiguration, TextTower
+from animegen_torch.placement.source import Blueprint
 
 PARTS = ("text", "unet", "first_stage")
 CLIP_L = TextConfiguration(width=768, heads=12, layers=12, unused=0, quick_gelu=True)
@@ -34,11 +34,10 @@ class ModelConfiguration:
 
 
 def new_part(part: str, configuration: ModelConfiguration) -> nn.Module:
-    """The network of one of `PARTS`, on the meta device."""
-    with torch.device("meta"):
-        if part == "text":
-            return TextTower(configuration.text)
-        return UNet(configuration.unet) if part == "unet" else Autoencoder(configuration.first_stage)
+    """The network of one of `PARTS`."""
+    if part == "text":
+        return TextTower(configuration.text)
+    return UNet(configuration.unet) if part == "unet" else Autoencoder(configuration.first_stage)
 
 
 def keeps_float32(part: str, name: str) -> bool:
@@ -51,6 +50,9 @@ def layer_of(name: str) -> str:
     words = name.split(".")
     depth = {"down_blocks": 4, "up_blocks": 4, "mid_block": 3}.get(words[0], 1)
     return ".".join(words[:depth])
+
+
+BLUEPRINT = Blueprint(PARTS, new_part, keeps_float32, layer_of)
 
 
 def unet_sizes(shapes: Shapes) -> UNetConfiguration:

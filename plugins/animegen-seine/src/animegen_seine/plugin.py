@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from animegen import InterpolatorSpec, Needs, Weight, hookimpl, option
 from animegen.errors import UsageError
 from animegen_seine.weights import BASES, MODEL, all_weights
+from animegen_torch.diffusion.clip import ClipModel
 
-MULTIPLE = 8
-"""Sides of a picture are multiples of this: a latent has one pixel for each 8 × 8."""
-DEVICE_MAPS = ("auto", "single", "split", "offload")
+SEINE = ClipModel(
+    stage="seine",
+    title="SEINE",
+    multiple=8,  # a latent has one pixel for each 8 × 8
+    usual="512×320 is usual",
+    sizes="512x320, 512x512 and 560x240 are published",
+    map_help='a file holds devices by part: {"unet": "cuda:1", "*": "cuda:0"}',
+)
 SUFFIX = "smooth transition."
 
 
@@ -92,31 +97,14 @@ class SeineOptions(ClipOptions):
     decoder_frames: int | None = option(None, "Frames that are decoded at once; none is as many as fit.", min=1, max=64)
 
     def __post_init__(self) -> None:
-        interval = self.guidance_interval
-        if len(interval) != 2 or interval[0] > interval[1]:
-            raise UsageError(
-                f"guidance_interval of seine is {', '.join(f'{one:g}' for one in interval) or 'empty'}.",
-                hint="two shares, the smaller first: -o seine.guidance_interval=0.2,0.9",
-            )
-        if self.size is not None and self.drawn_at is None:
-            raise UsageError(
-                f"size of seine is {self.size!r}; it takes WIDTHxHEIGHT in multiples of {MULTIPLE}.",
-                hint="512x320, 512x512 and 560x240 are published",
-            )
+        SEINE.check_options(size=self.size, guidance_interval=self.guidance_interval, device_map=self.device_map)
         if self.eta and self.sampler != "ddim":
             raise UsageError("eta of seine goes with ddim.", hint="-o seine.sampler=ddim, or leave eta out")
-        if self.device_map not in DEVICE_MAPS and not self.device_map.endswith(".json"):
-            raise UsageError(
-                f"device_map of seine is {self.device_map!r}; it takes {', '.join(DEVICE_MAPS)} or a JSON file.",
-                hint='a file holds devices by part: {"unet": "cuda:1", "*": "cuda:0"}',
-            )
 
     @property
     def drawn_at(self) -> tuple[int, int] | None:
         """Width and height that `size` names."""
-        match = re.fullmatch(r"(\d{1,5})\s*[xX×]\s*(\d{1,5})", self.size or "")
-        size = (int(match[1]), int(match[2])) if match else (0, 0)
-        return size if min(size) and not any(side % MULTIPLE for side in size) else None
+        return SEINE.drawn_at(self.size)
 
     @property
     def branches(self) -> int:
@@ -140,21 +128,21 @@ def chosen_weights(options: SeineOptions) -> tuple[str, ...]:
 def animegen_interpolators() -> list[InterpolatorSpec]:
     return [
         InterpolatorSpec(
-            name="seine",
+            name=SEINE.stage,
             target="animegen_seine.stage:Seine",
             summary="Sixteen frames in which one scene turns into another, by SEINE (needs torch and weights).",
             options=SeineOptions,
             weights=all_weights(),
             chosen=chosen_weights,
             needs=Needs(
-                multiple_of=MULTIPLE,
+                multiple_of=SEINE.multiple,
                 size=(512, 320),
                 accelerator_gib=4.0,
                 libraries=("torch", "open_clip", "accelerate", "safetensors"),
             ),
             plan="animegen_seine.placement.plan:plan",
             untrained=True,
-            frames=16,
+            frames=SEINE.frames,
             other_counts=True,
             uses_prompt=True,
             uses_seed=True,

@@ -2,60 +2,41 @@
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from animegen.errors import StageError
-from animegen.weights.store import default_home
-from animegen_seine.identity import digest_of
-from animegen_seine.placement.demands import Clip
-from animegen_seine.placement.plan import Choice, choose, next_smaller, sizes_of
+from animegen_seine.model import PARTS, ModelConfiguration
+from animegen_seine.placement.choose import choose, next_smaller
 from animegen_seine.placement.source import source_of
-from animegen_seine.synthesis import (
-    FRAMES,
-    STAGE,
-    Parts,
-    Settings,
-    check_size,
-    decode,
-    denoise,
-    encode,
-    read,
-)
-from animegen_torch.diffusion.finite import NotFiniteError
+from animegen_seine.plugin import SEINE
+from animegen_seine.synthesis import Parts, Settings, decode, denoise, encode, read
+from animegen_torch.diffusion.clip import Clip
 from animegen_torch.diffusion.guidance import Guidance
-from animegen_torch.diffusion.kept import Kept
+from animegen_torch.diffusion.kept import key_of
 from animegen_torch.diffusion.noise import Noise
-from animegen_torch.diffusion.sampling import Step
-from animegen_torch.memory import is_out_of_memory, out_of_memory, release
+from animegen_torch.diffusion.runner import Runner
 from animegen_torch.pictures import to_pictures, to_tensor
-from animegen_torch.placement.machine import machine_of
-from animegen_torch.placement.residence import Residence
+from animegen_torch.placement.source import Source
 
 if TYPE_CHECKING:
     from animegen.media import Frames, Image
     from animegen.stages import Context
     from animegen_seine.plugin import SeineOptions
 
-T = TypeVar("T")
-TRAINED_AT = 320 * 512
-"""Pixels of the smallest pictures but one that the model was published for."""
+VERSION = 1
+"""To be raised when the sampler gives something else for the same settings."""
 
 
 class Seine:
     """Draws a transition between two pictures with SEINE (Chen et al., ICLR 2024).
 
-    Files are looked into at once, and read part by part when a part first runs. Where parts are is decided at the first
-    clip, from what is free then (`placement.plan.choose`), and stays so.
-
-    When memory runs out, what can be done without another result is done by itself: the calls of guidance run apart,
-    the decoder takes one frame at a time. What was sampled is kept on disk until it is decoded.
+    Files are looked into at once, and read part by part when a part first runs. What is done where memory does not
+    suffice is told in `animegen_torch.diffusion.runner`; the decoder takes one frame at a time then.
 
     Raises:
         InputError: A file is damaged, or holds something else.
@@ -67,11 +48,13 @@ class Seine:
     def __init__(self, options: SeineOptions, context: Context) -> None:
         self.options = options
         self.context = context
-        self._machine = machine_of(context, STAGE, warn=context.warn)
-        self._source = source_of(options, context)
-        self._residence: Residence | None = None
-        self._choice: Choice | None = None
-        self._kept = Kept(default_home() / "latents")
+        self._runner: Runner[Source[ModelConfiguration], int] = Runner(
+            SEINE,
+            context,
+            partial(source_of, options, context),
+            partial(choose, options),
+            partial(next_smaller, options),
+        )
 
     def __call__(self, first: Image, last: Image, times: Sequence[float], *, prompt: str = "", seed: int = 0) -> Frames:
         """The clip between two pictures.
@@ -91,43 +74,36 @@ class Seine:
             ResourceError: The memory does not suffice, in the smallest way of working.
             UsageError: The size or the number of frames cannot be drawn.
         """
-        _check(first, last)
+        SEINE.check_pair(first, last)
         height, width = first.shape[:2]
-        frames = len(times)
-        check_size(height, width, frames)
-        self._say_what_is_odd(height, width, frames, prompt)
-        residence, choice = self._settled(Clip(height, width, frames, self.options.branches))
-        settings = self._settings(frames, choice)
-        parts = Parts(residence.lend("text"), residence.lend("unet"), residence.lend("first_stage"))
-        key = digest_of(first, last, prompt, seed, settings, self.options.noise, residence, self._source)
-        latents = self._kept.get(key)
-        if latents is None:
-            latents = self._sampled(first, last, prompt, seed, residence, parts, settings)
-            self._kept.put(key, latents)
-        else:
-            self.context.warn("What an earlier try had sampled is used; only decoding was left to do.")
-        sampled = latents
-        clip = self._in_float32_else(parts, lambda parts: self._decoded(sampled, parts, settings))
-        drawn = to_pictures(clip / 2 + 0.5)
-        self._kept.drop(key)
+        clip = Clip(height, width, len(times), self.options.branches)
+        SEINE.check_size(height, width, clip.frames)
+        self._say_what_is_odd(clip, prompt)
+        runner = self._runner
+        runner.settle(clip)
+        settings = self._settings(clip)
+        parts = Parts.of(runner.residence)
+        noise = runner.noise(seed, self.options.noise)
+        key = key_of(first, last, (VERSION, first.shape, prompt, seed, *self._facts(settings, noise)))
+        latents = runner.sampled(key, lambda: self._sampled(first, last, prompt, noise, parts, settings))
+        frames = runner.decode(
+            () if runner.choice.decoding == 1 else (1,),
+            lambda coder, at_once: decode(
+                latents, replace(parts, first_stage=coder), replace(settings, decoder_frames=at_once)
+            ),
+            onward="frame by frame",
+        )
+        drawn = to_pictures(frames / 2 + 0.5)
+        runner.kept.drop(key)
         if self.options.keyframes == "copied":
             drawn[0], drawn[-1] = first, last
         return drawn
 
     def close(self) -> None:
         """Let go of all parts; the next call reads them again."""
-        if self._residence is not None:
-            self._residence.close()
-        self._residence = self._choice = None
+        self._runner.close()
 
-    def _settled(self, clip: Clip) -> tuple[Residence, Choice]:
-        """Where parts are; decided once, for the first clip."""
-        if self._residence is None or self._choice is None:
-            self._choice = choose(self.options, self._machine, sizes_of(self._source.model), clip)
-            self._residence = Residence(self._source, self._choice.placement, self._machine.dtypes)
-        return self._residence, self._choice
-
-    def _settings(self, frames: int, choice: Choice) -> Settings:
+    def _settings(self, clip: Clip) -> Settings:
         options = self.options
         low, high = options.guidance_interval
         return Settings(
@@ -135,111 +111,43 @@ class Seine:
             steps=options.steps,
             eta=options.eta,
             guidance=Guidance(options.guidance_scale, 0.0, None, (low, high)),
-            frames=frames,
+            frames=clip.frames,
             suffix=options.prompt_suffix,
             negative_prompt=options.negative_prompt,
             posterior=options.posterior,
-            together=choice.working.together,
-            decoder_frames=choice.working.frames,
+            together=self._runner.choice.together,
+        )
+
+    def _facts(self, settings: Settings, noise: Noise) -> tuple[object, ...]:
+        """What decides a latent besides pictures, prompt and seed."""
+        source, residence = self._runner.source, self._runner.residence
+        return (
+            replace(settings, together=True),
+            source.identity,
+            source.model,
+            [residence.dtype_of(part) for part in PARTS],
+            noise.device.type,
         )
 
     def _sampled(
-        self, first: Image, last: Image, prompt: str, seed: int, residence: Residence, parts: Parts, settings: Settings
+        self, first: Image, last: Image, prompt: str, noise: Noise, parts: Parts, settings: Settings
     ) -> Tensor:
-        noise = Noise(seed, residence.device_of("unet") if self.options.noise == "device" else "cpu")
+        runner = self._runner
         pair = to_tensor(np.stack((first, last))) * 2 - 1
-        # Drawn here, so that doing it again in float32 takes the same numbers and leaves those that follow alone.
-        draws = _Once(noise)
-        given = self._in_float32_else(
-            parts,
-            lambda parts: self._try(
-                "encoding", "first_stage", lambda: encode(pair[0], pair[1], parts, draws, settings)
-            ),
-        )
-        tokens = self._try("reading the prompt", "text", lambda: read(prompt, parts, settings))
-        return self._try(
+        ends = pair[0], pair[1]
+        given = runner.encode(lambda coder: encode(*ends, replace(parts, first_stage=coder), noise, settings))
+        tokens = runner.attempt("reading the prompt", "text", lambda: read(prompt, parts, settings))
+        return runner.attempt(
             "sampling",
             "unet",
-            lambda: denoise(tokens, given, parts, noise, settings, on_step=self._show, on_less=self.context.warn),
+            lambda: denoise(tokens, given, parts, noise, settings, on_step=runner.show, on_less=self.context.warn),
         )
 
-    def _show(self, step: Step) -> None:
-        self.context.progress(step.number, step.total, "steps")
-
-    def _try(self, doing: str, part: str, work: Callable[[], T]) -> T:
-        """`work`, with what to type next where its memory does not suffice."""
-        try:
-            return work()
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            assert self._choice is not None
-            device = torch.device(self._choice.placement.devices[part])
-            hints = next_smaller(self.options, self._machine, self._choice)
-            raise out_of_memory(device, STAGE, doing=doing, hints=hints) from error
-
-    def _decoded(self, latents: Tensor, parts: Parts, settings: Settings) -> Tensor:
-        """The clip, frame by frame where memory does not suffice for more."""
-        assert self._choice is not None
-        if settings.decoder_frames > 1:
-            try:
-                return decode(latents, parts, settings)
-            except (RuntimeError, MemoryError) as error:
-                if not is_out_of_memory(error):
-                    raise
-                traceback.clear_frames(error.__traceback__)  # they hold what has to go
-            device = torch.device(self._choice.placement.devices["first_stage"])
-            release(device)
-            self.context.warn(f"Out of memory on {device} while decoding; it goes on frame by frame.")
-            self._choice = replace(self._choice, working=replace(self._choice.working, frames=1))
-        return self._try("decoding", "first_stage", lambda: decode(latents, parts, replace(settings, decoder_frames=1)))
-
-    def _in_float32_else(self, parts: Parts, work: Callable[[Parts], T]) -> T:
-        """`work`, once more with an autoencoder in float32 where half precision gave numbers that are not finite."""
-        assert self._residence is not None
-        try:
-            return work(parts)
-        except NotFiniteError as error:
-            if self._residence.dtype_of("first_stage") == torch.float32:
-                raise
-            self.context.warn(f"{error.message} That part is done again in float32.")
-        return work(replace(parts, first_stage=self._residence.lend("first_stage", dtype=torch.float32)))
-
-    def _say_what_is_odd(self, height: int, width: int, frames: int, prompt: str) -> None:
+    def _say_what_is_odd(self, clip: Clip, prompt: str) -> None:
         warn = self.context.warn
-        if frames != FRAMES:
-            warn(f"{frames} frames: SEINE was trained for {FRAMES}, and others look worse.")
-        if height * width < 0.6 * TRAINED_AT:
-            warn(f"{width}×{height} is much smaller than what SEINE was made for, 512×320; drawings suffer.")
+        if clip.frames != SEINE.frames:
+            warn(f"{clip.frames} frames: SEINE was trained for {SEINE.frames}, and others look worse.")
+        if SEINE.is_small(clip):
+            warn(f"{clip.width}×{clip.height} is much smaller than what SEINE was made for, 512×320; drawings suffer.")
         if not prompt.strip():
             warn("SEINE is told nothing of what is seen: --prompt with a sentence gives a better transition.")
-
-
-class _Once:
-    """Draws for the encoder once, and gives the same draws again."""
-
-    def __init__(self, noise: Noise) -> None:
-        self._noise = noise
-        self._drawn: Tensor | None = None
-
-    def posterior(self, shape: tuple[int, ...]) -> Tensor:
-        """See `NoiseSource`."""
-        if self._drawn is None:
-            self._drawn = self._noise.posterior(shape)
-        return self._drawn
-
-    def start(self, shape: tuple[int, ...]) -> Tensor:
-        """See `NoiseSource`."""
-        return self._noise.start(shape)
-
-    def step(self, shape: tuple[int, ...]) -> Tensor:
-        """See `NoiseSource`."""
-        return self._noise.step(shape)
-
-
-def _check(first: Image, last: Image) -> None:
-    for image in (first, last):
-        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
-            raise StageError(f"{STAGE} takes (H, W, 3) uint8, not {image.shape} {image.dtype}.")
-    if first.shape != last.shape:
-        raise StageError(f"{STAGE} takes two images of one size, not {first.shape} and {last.shape}.")

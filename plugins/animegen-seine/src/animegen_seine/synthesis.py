@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from animegen.errors import UsageError
 from animegen_seine.conditioning import beside, shown, tokenize, with_suffix
 from animegen_seine.diffusion.masks import TRANSITION, frame_mask
 from animegen_seine.diffusion.schedule import Schedule, kept_timesteps
 from animegen_seine.diffusion.solvers import DDIM, DDPM
 from animegen_seine.network.unet import UNet
+from animegen_seine.plugin import SEINE
 from animegen_torch.diffusion.autoencoder.pictures import Autoencoder
 from animegen_torch.diffusion.denoiser import Denoiser
 from animegen_torch.diffusion.guidance import CONDITIONAL, UNCONDITIONAL, Guidance
@@ -31,11 +31,8 @@ from animegen_torch.diffusion.parallel import Careful
 from animegen_torch.diffusion.sampling import Solver, Step, sample
 from animegen_torch.diffusion.text import TextTower
 from animegen_torch.placement.lending import Lend, device_of
+from animegen_torch.placement.residence import Residence
 
-STAGE = "seine"
-MULTIPLE = 8
-FRAMES = 16
-"""What the published model was trained for."""
 SCALE = 8.0
 
 
@@ -46,6 +43,11 @@ class Parts:
     text: Lend[TextTower]
     unet: Lend[UNet]
     first_stage: Lend[Autoencoder]
+
+    @classmethod
+    def of(cls, residence: Residence) -> Parts:
+        """All of them, to be borrowed."""
+        return cls(residence.lend("text"), residence.lend("unet"), residence.lend("first_stage"))
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Settings:
     steps: int = 250
     eta: float = 0.0
     guidance: Guidance = field(default_factory=lambda: Guidance(SCALE, 0.0))
-    frames: int = FRAMES
+    frames: int = SEINE.frames
     suffix: str = "smooth transition."
     negative_prompt: str = ""
     posterior: str = "sample"
@@ -107,7 +109,7 @@ def synthesize(
         UsageError: Sizes do not fit, or there are too few frames.
     """
     settings = settings or Settings()
-    check_size(first.shape[-2], first.shape[-1], settings.frames)
+    SEINE.check_size(first.shape[-2], first.shape[-1], settings.frames)
     given = encode(first, last, parts, noise, settings)
     tokens = read(prompt, parts, settings)
     latents = denoise(tokens, given, parts, noise, settings, on_step=on_step)
@@ -163,17 +165,3 @@ def decode(latents: Tensor, parts: Parts, settings: Settings) -> Tensor:
     """Frames (T, 3, H, W) float32 on the autoencoder's device."""
     with parts.first_stage() as autoencoder:
         return autoencoder.decode(latents[0].transpose(0, 1), at_once=settings.decoder_frames)
-
-
-def check_size(height: int, width: int, frames: int) -> None:
-    """Whether a clip of this size can be drawn.
-
-    Raises:
-        UsageError: It cannot.
-    """
-    if height % MULTIPLE or width % MULTIPLE or not height or not width:
-        raise UsageError(
-            f"SEINE cannot draw {width}×{height}.", hint=f"use sides that are multiples of {MULTIPLE}; 512×320 is usual"
-        )
-    if frames < 2:
-        raise UsageError(f"SEINE cannot draw {frames} frames.", hint=f"use 2 or more; {FRAMES} is best")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from animegen import InterpolatorSpec, Needs, TrainerSpec, hookimpl, option
@@ -10,10 +9,16 @@ from animegen.errors import UsageError
 from animegen_tooncrafter.sketch.options import SketchOptions
 from animegen_tooncrafter.training import options as training
 from animegen_tooncrafter.weights import MODELS, SKETCH_ENCODERS, all_weights, weights_for
+from animegen_torch.diffusion.clip import ClipModel
 
-MULTIPLE = 64
-"""Sides of a picture are multiples of this."""
-DEVICE_MAPS = ("auto", "single", "split", "offload")
+TOONCRAFTER = ClipModel(
+    stage="tooncrafter",
+    title="ToonCrafter",
+    multiple=64,  # the latent is an eighth, and the U-Net halves it three times
+    usual="512×320 is best",
+    sizes="512x320 is what the model was trained at; 512x512 works too",
+    map_help="what such a file holds: docs/tooncrafter.md",
+)
 GUIDANCE = ("auto", "together", "apart", "parallel")
 
 
@@ -118,34 +123,17 @@ class ToonCrafterOptions(SketchOptions, PlacementOptions, ClipOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        interval = self.guidance_interval
-        if len(interval) != 2 or interval[0] > interval[1]:
-            raise UsageError(
-                f"guidance_interval of tooncrafter is {', '.join(f'{one:g}' for one in interval) or 'empty'}.",
-                hint="two shares, the smaller first: -o tooncrafter.guidance_interval=0.2,0.9",
-            )
-        if self.size is not None and self.drawn_at is None:
-            raise UsageError(
-                f"size of tooncrafter is {self.size!r}; it takes WIDTHxHEIGHT in multiples of {MULTIPLE}.",
-                hint="512x320 is what the model was trained at; 512x512 works too",
-            )
+        TOONCRAFTER.check_options(size=self.size, guidance_interval=self.guidance_interval, device_map=self.device_map)
         if self.towers and not self.file:
             raise UsageError(
                 "tooncrafter.towers goes with tooncrafter.file.",
                 hint="or -o tooncrafter.model=pruned, which takes the published towers",
             )
-        if self.device_map not in DEVICE_MAPS and not self.device_map.endswith(".json"):
-            raise UsageError(
-                f"device_map of tooncrafter is {self.device_map!r}; it takes {', '.join(DEVICE_MAPS)} or a JSON file.",
-                hint="what such a file holds: docs/tooncrafter.md",
-            )
 
     @property
     def drawn_at(self) -> tuple[int, int] | None:
         """Width and height that `size` names."""
-        match = re.fullmatch(r"(\d{1,5})\s*[xX×]\s*(\d{1,5})", self.size or "")
-        size = (int(match[1]), int(match[2])) if match else (0, 0)
-        return size if min(size) and not any(side % MULTIPLE for side in size) else None
+        return TOONCRAFTER.drawn_at(self.size)
 
     @property
     def guided(self) -> bool:
@@ -172,21 +160,21 @@ def chosen_weights(options: ToonCrafterOptions) -> tuple[str, ...]:
 def animegen_interpolators() -> list[InterpolatorSpec]:
     return [
         InterpolatorSpec(
-            name="tooncrafter",
+            name=TOONCRAFTER.stage,
             target="animegen_tooncrafter.stage:ToonCrafter",
             summary="Sixteen drawn frames between two keyframes by ToonCrafter (needs torch and weights).",
             options=ToonCrafterOptions,
             weights=all_weights(),
             chosen=chosen_weights,
             needs=Needs(
-                multiple_of=MULTIPLE,
+                multiple_of=TOONCRAFTER.multiple,
                 size=(512, 320),
                 accelerator_gib=5.0,
                 libraries=("torch", "open_clip", "accelerate", "safetensors"),
             ),
             plan="animegen_tooncrafter.placement.plan:plan",
             untrained=True,
-            frames=16,
+            frames=TOONCRAFTER.frames,
             other_counts=True,
             uses_prompt=True,
             uses_seed=True,

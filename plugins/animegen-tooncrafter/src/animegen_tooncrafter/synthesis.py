@@ -30,18 +30,14 @@ from animegen_tooncrafter.diffusion.sketch_encoder import SketchGuide
 from animegen_tooncrafter.diffusion.unet import UNet
 from animegen_tooncrafter.first_stage.autoencoder import EncodedKeyframes, FirstStage
 from animegen_tooncrafter.first_stage.sweeps import WHOLE, Chunking
+from animegen_tooncrafter.plugin import TOONCRAFTER
 from animegen_torch.diffusion.guidance import CONDITIONAL, IMAGE_ONLY, UNCONDITIONAL, Guidance
 from animegen_torch.diffusion.noise import NoiseSource
 from animegen_torch.diffusion.parallel import Careful, Parallel
 from animegen_torch.diffusion.sampling import Predictor, Step
 from animegen_torch.diffusion.text import TextTower
 from animegen_torch.placement.lending import Lend, device_of, lend
-
-STAGE = "tooncrafter"
-MULTIPLE = 64
-"""Height and width of keyframes are multiples of this: the latent is an eighth, and the U-Net halves it three times."""
-FRAMES = 16
-"""What the published model was trained for."""
+from animegen_torch.placement.residence import Residence
 
 
 @dataclass(frozen=True)
@@ -59,6 +55,20 @@ class Parts:
     first_stage: Lend[FirstStage]
     schedule: Schedule
     twin: Lend[UNet] | None = None
+
+    @classmethod
+    def of(cls, residence: Residence, schedule: Schedule) -> Parts:
+        """All of them, to be borrowed."""
+        twin = residence.placement.twin
+        return cls(
+            text=residence.lend("text"),
+            image=residence.lend("image"),
+            projector=residence.lend("projector"),
+            unet=residence.lend("unet"),
+            first_stage=residence.lend("first_stage"),
+            schedule=schedule,
+            twin=None if twin is None else residence.lend("unet", twin),
+        )
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,7 @@ class Settings:
     spacing: str = "uniform_trailing"
     guidance: Guidance = field(default_factory=Guidance)
     fps: int = 10
-    frames: int = FRAMES
+    frames: int = TOONCRAFTER.frames
     negative_prompt: str = ""
     together: bool = True
     chunking: Chunking = WHOLE
@@ -263,22 +273,7 @@ def check_keyframes(first: Tensor, last: Tensor, settings: Settings) -> None:
     """
     if first.shape != last.shape:
         raise UsageError(f"The keyframes are {_size(first)} and {_size(last)}.", hint="both need one size")
-    check_size(first.shape[-2], first.shape[-1], settings.frames)
-
-
-def check_size(height: int, width: int, frames: int) -> None:
-    """Whether a clip of this size can be drawn.
-
-    Raises:
-        UsageError: It cannot.
-    """
-    if height % MULTIPLE or width % MULTIPLE or not height or not width:
-        raise UsageError(
-            f"ToonCrafter cannot draw {width}×{height}.",
-            hint=f"use sides that are multiples of {MULTIPLE}; 512×320 is best",
-        )
-    if frames < 2:
-        raise UsageError(f"ToonCrafter cannot draw {frames} frames.", hint=f"use 2 or more; {FRAMES} is best")
+    TOONCRAFTER.check_size(first.shape[-2], first.shape[-1], settings.frames)
 
 
 def _size(picture: Tensor) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -13,8 +15,22 @@ from torch import Tensor
 from animegen.atomic import replacing
 from animegen.errors import AnimeGenError
 
+if TYPE_CHECKING:
+    from animegen.media import Image
+
 log = logging.getLogger("animegen")
 _NAME = "latents"
+
+
+def key_of(first: Image, last: Image, facts: tuple[object, ...]) -> str:
+    """SHA-256 of two pictures and of all else that decides a latent, as it is written by ``repr``.
+
+    Where parts are placed and how a clip is decoded are no such facts: they make no difference to a latent.
+    """
+    total = hashlib.sha256(repr(facts).encode())
+    total.update(first.tobytes())
+    total.update(last.tobytes())
+    return total.hexdigest()
 
 
 class Kept:

@@ -29,6 +29,7 @@ class Noise:
 
     The posterior's noise always comes from the processor's generator, all other from that of the sampling device: on a
     processor they share one stream, on a GPU they are two. The same seed gives other clips on other kinds of device.
+    The posterior's is drawn once: an encoder that runs again is given the same, and the numbers that follow stay.
 
     Args:
         seed: Any integer from -2**63 to 2**64 - 1.
@@ -41,10 +42,13 @@ class Noise:
         self._own = self._host
         if self.device.type != "cpu":
             self._own = torch.Generator(self.device).manual_seed(seed)
+        self._posterior: Tensor | None = None
 
     def posterior(self, shape: tuple[int, ...]) -> Tensor:
         """See `NoiseSource`; float32 on the processor."""
-        return torch.randn(shape, generator=self._host)
+        if self._posterior is None:
+            self._posterior = torch.randn(shape, generator=self._host)
+        return self._posterior
 
     def start(self, shape: tuple[int, ...]) -> Tensor:
         """See `NoiseSource`; float32 on `device`."""

@@ -1,20 +1,22 @@
 """The U-Net where it does not fit: some of its layers stay on the device, the others come when they run.
 
 The coming and going is accelerate's (`AlignDevicesHook`): each weight of such a layer is brought when the module that
-it belongs to is called, and let go of behind it. A layer (`Source.layer_of`) comes as a whole or stays as a whole, and
-all of them compute on one device, so that no residual ever crosses.
+it belongs to is called, and let go of behind it. A layer (`Blueprint.layer_of`) comes as a whole or stays as a whole,
+and all of them compute on one device, so that no residual ever crosses.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from accelerate.hooks import attach_align_device_hook
 from torch import Tensor, nn
 
-from animegen_torch.placement.lending import Source, for_inference
+from animegen_torch.placement.lending import for_inference
 from animegen_torch.placement.placement import UNET
+from animegen_torch.placement.source import Source
 
 
 class Away(Mapping[str, Tensor]):
@@ -45,7 +47,7 @@ class Away(Mapping[str, Tensor]):
         return len(self._tensors)
 
 
-def in_blocks(source: Source, blocks: Mapping[str, str], *, dtype: torch.dtype, device: torch.device) -> nn.Module:
+def in_blocks(source: Source[Any], blocks: Mapping[str, str], *, dtype: torch.dtype, device: torch.device) -> nn.Module:
     """The U-Net on `device`, ready for inference, without the layers in `blocks`, which come when they run.
 
     Args:
@@ -56,7 +58,7 @@ def in_blocks(source: Source, blocks: Mapping[str, str], *, dtype: torch.dtype, 
     """
     unet = source.empty(UNET)
     tensors = source.tensors(UNET, dtype)
-    places = {name: blocks[layer] for name in tensors if (layer := source.layer_of(name)) in blocks}
+    places = {name: blocks[layer] for name in tensors if (layer := source.blueprint.layer_of(name)) in blocks}
     own = {name: one.to(device) for name, one in tensors.items() if name not in places}
     empty = {name: torch.empty_like(tensors[name], device="meta") for name in places}
     unet.load_state_dict({**own, **empty}, assign=True)

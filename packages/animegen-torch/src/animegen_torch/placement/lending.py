@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 T = TypeVar("T")
 Lend = Callable[[], AbstractContextManager[T]]
@@ -17,26 +17,6 @@ Lend = Callable[[], AbstractContextManager[T]]
 def lend(part: T) -> Lend[T]:
     """A part that stays where it is."""
     return lambda: nullcontext(part)
-
-
-class Source(Protocol):
-    """Where the parts of one model come from: files, or a seed where a run is to go without them."""
-
-    def part(self, part: str, dtype: torch.dtype, device: torch.device) -> nn.Module:
-        """A part, ready on a device; a new one each time."""
-        ...
-
-    def tensors(self, part: str, dtype: torch.dtype) -> Mapping[str, Tensor]:
-        """The tensors of a part on the processor, under the names of its network."""
-        ...
-
-    def empty(self, part: str) -> nn.Module:
-        """The network of a part on the meta device."""
-        ...
-
-    def layer_of(self, name: str) -> str:
-        """The layer of the U-Net that one of its tensors belongs to; no residual reaches out of a layer."""
-        ...
 
 
 def device_of(network: nn.Module) -> torch.device:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from animegen_torch.memory import release
-from animegen_torch.placement.lending import Lend, Source, for_inference
+from animegen_torch.placement.lending import Lend, for_inference
 from animegen_torch.placement.machine import dtype_named
 from animegen_torch.placement.placement import UNET, Placement
+from animegen_torch.placement.source import Source
 
 
 class Residence:
@@ -24,7 +25,7 @@ class Residence:
         dtypes: Number format of what runs on each device.
     """
 
-    def __init__(self, source: Source, placement: Placement, dtypes: Mapping[str, str]) -> None:
+    def __init__(self, source: Source[Any], placement: Placement, dtypes: Mapping[str, str]) -> None:
         self.placement = placement
         self._source = source
         self._dtypes = dict(dtypes)

@@ -7,60 +7,20 @@ processor (`tests/test_seine_memory.py` measures some again).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
 from animegen_seine.model import ModelConfiguration
 from animegen_seine.network.architecture import UNetConfiguration, down_plan, up_plan
 from animegen_torch.diffusion.autoencoder.architecture import DOWN, FirstStageConfiguration
+from animegen_torch.diffusion.clip import Clip
+from animegen_torch.placement import demands
+from animegen_torch.placement.demands import BYTES, FLOAT, HIDDEN, TOWER, WORKSPACE, Moment
 from animegen_torch.placement.placement import UNET, Placement
+from animegen_torch.placement.sizes import Sizes
 
-BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-FLOAT = 4
 SLACK = 1.1
 """What is taken above what is counted."""
-HIDDEN = {"cpu": 2 * (8 << 20), "cuda": 2 * (256 << 20), "mps": 2 * (256 << 20)}
-"""Hidden layers of a feed-forward network; see `animegen_torch.diffusion.layers`."""
-WORKSPACE = {"cpu": 16 << 20, "cuda": 288 << 20, "mps": 256 << 20}
-"""What libraries keep for themselves beside tensors."""
-TEXT = 64 << 20
-"""Activations of the text encoder for two prompts."""
 TOKENS = 77
-
-
-@dataclass(frozen=True)
-class Clip:
-    """What decides the memory of a clip: (T, H, W), and the calls of guidance in each step."""
-
-    height: int
-    width: int
-    frames: int = 16
-    branches: int = 2
-
-
-@dataclass(frozen=True)
-class Sizes:
-    """What is known of a model before it is loaded.
-
-    Attributes:
-        model: Sizes of all parts.
-        parameters: Numbers in each part.
-        layers: Numbers in each layer of the U-Net, by its name.
-        largest: Numbers in the largest single weight of the U-Net: so much of a layer comes at once.
-    """
-
-    model: ModelConfiguration
-    parameters: Mapping[str, int]
-    layers: Mapping[str, int]
-    largest: int
-
-
-@dataclass(frozen=True)
-class Working:
-    """How the parts work, where there is a choice between time and memory."""
-
-    together: bool = True
-    frames: int = 1
 
 
 def sampling(clip: Clip, c: UNetConfiguration, dtype: str, kind: str, *, at_once: int) -> int:
@@ -114,39 +74,24 @@ def autoencoding(clip: Clip, c: FirstStageConfiguration, dtype: str, kind: str, 
 
 
 def needs(
-    sizes: Sizes, placement: Placement, clip: Clip, working: Working, dtypes: Mapping[str, str]
-) -> dict[str, tuple[int, str]]:
-    """Bytes at the worst moment and when that is, by device; on the processor too what rests there."""
-    found: dict[str, tuple[int, str]] = {}
-    resting = 0
-    for device in placement.used:
+    sizes: Sizes[ModelConfiguration],
+    placement: Placement,
+    clip: Clip,
+    dtypes: Mapping[str, str],
+    *,
+    together: bool = True,
+    decoder_frames: int = 1,
+) -> dict[str, Moment]:
+    """Bytes at the worst moment and when that is, by device; see `animegen_torch.placement.demands.needs`."""
+
+    def moments(part: str, device: str) -> Iterator[Moment]:
         dtype, kind = dtypes[device], device.partition(":")[0]
-        size = BYTES[dtype]
-        here = {part: sizes.parameters[part] * size for part, place in placement.devices.items() if place == device}
-        away = sum(sizes.layers[name] for name in placement.blocks)
-        if UNET in here and away:
-            here[UNET] += (2 * sizes.largest - away) * size
-        activations = {
-            "text": (TEXT, "the prompt"),
-            UNET: (
-                sampling(clip, sizes.model.unet, dtype, kind, at_once=clip.branches if working.together else 1),
-                "sampling",
-            ),
-            "first_stage": (
-                autoencoding(clip, sizes.model.first_stage, dtype, kind, at_once=working.frames),
-                "decoding",
-            ),
-        }
-        moments = [
-            (activations[part][0] + (sum(here.values()) if placement.stay else weights), activations[part][1])
-            for part, weights in here.items()
-        ]
-        found[device] = max(moments)
-        if device != "cpu":
-            if not placement.stay and placement.rest == "cpu":
-                resting += sum(here.values())
-            resting += sum(sizes.layers[name] for name, place in placement.blocks.items() if place == "cpu") * size
-    if resting:
-        need, what = found.get("cpu", (0, "what waits for its turn"))
-        found["cpu"] = (need + resting, what)
-    return found
+        if part == "text":
+            yield TOWER, "the prompt"
+        elif part == UNET:
+            at_once = clip.branches if together else 1
+            yield sampling(clip, sizes.model.unet, dtype, kind, at_once=at_once), "sampling"
+        else:
+            yield autoencoding(clip, sizes.model.first_stage, dtype, kind, at_once=decoder_frames), "decoding"
+
+    return demands.needs(sizes, placement, dtypes, moments)

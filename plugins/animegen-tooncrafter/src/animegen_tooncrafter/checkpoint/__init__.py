@@ -2,10 +2,11 @@
 
 from animegen_tooncrafter.checkpoint.configuration import ModelConfiguration
 from animegen_tooncrafter.checkpoint.inspection import Checkpoint, PartFile, inspect
-from animegen_tooncrafter.checkpoint.loading import part_of, tensors_of, untrained_part
-from animegen_tooncrafter.checkpoint.parts import OPTIONAL, PARTS, keeps_float32, new_part
+from animegen_tooncrafter.checkpoint.loading import part_of, tensors_of
+from animegen_tooncrafter.checkpoint.parts import BLUEPRINT, OPTIONAL, PARTS, keeps_float32, new_part
 
 __all__ = [
+    "BLUEPRINT",
     "OPTIONAL",
     "PARTS",
     "Checkpoint",
@@ -16,5 +17,4 @@ __all__ = [
     "new_part",
     "part_of",
     "tensors_of",
-    "untrained_part",
 ]

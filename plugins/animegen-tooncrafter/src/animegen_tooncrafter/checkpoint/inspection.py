@@ -13,7 +13,7 @@ from animegen.errors import InputError, MissingError
 from animegen_tooncrafter.checkpoint.configuration import ModelConfiguration, configuration_of
 from animegen_tooncrafter.checkpoint.foreign import wrong_file
 from animegen_tooncrafter.checkpoint.layout import FETCH, HINTS, Layout, layout_of
-from animegen_tooncrafter.checkpoint.parts import OPTIONAL, PARTS, is_leftover, keeps_float32, new_part
+from animegen_tooncrafter.checkpoint.parts import BLUEPRINT, OPTIONAL, PARTS, is_leftover, keeps_float32
 from animegen_tooncrafter.diffusion.schedule import Schedule
 from animegen_torch.stored import Stored
 from animegen_torch.tensor_files import TensorFile
@@ -158,8 +158,7 @@ def _looked_into(path: Path) -> Layout:
 def _matched(part: str, layout: Layout, model: ModelConfiguration) -> PartFile:
     """The tensors that the part's network wants, all there and of the right shape."""
     path = layout.file.path
-    with torch.device("meta"):
-        wanted = {name: tuple(tensor.shape) for name, tensor in new_part(part, model).state_dict().items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in BLUEPRINT.empty(part, model).state_dict().items()}
     tensors = layout.parts[part]
     missing = [name for name in wanted if name not in tensors]
     wrong = [name for name, shape in wanted.items() if name in tensors and tensors[name].shape != shape]

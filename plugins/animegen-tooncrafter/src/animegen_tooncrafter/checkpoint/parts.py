@@ -15,6 +15,7 @@ from animegen_tooncrafter.diffusion.sketch_encoder import SketchEncoder
 from animegen_tooncrafter.diffusion.unet import UNet
 from animegen_tooncrafter.first_stage.autoencoder import FirstStage
 from animegen_torch.diffusion.text import TextTower
+from animegen_torch.placement.source import Blueprint
 
 PREFIXES = {
     "text": "cond_stage_model.",
@@ -54,6 +55,20 @@ def new_part(part: str, configuration: ModelConfiguration) -> nn.Module:
 def keeps_float32(part: str, name: str) -> bool:
     """Whether a tensor stays float32 in a network of half precision; the same as the networks' `compute_in`."""
     return name.startswith(_KEEP_FLOAT32.get(part, ()))
+
+
+def layer_of(name: str) -> str:
+    """The layer of the U-Net that a tensor belongs to: ``input_blocks.4.1``, ``middle_block.0``, ``out``, ...
+
+    A layer is a residual block, a transformer, or a step between sizes: no residual reaches out of it.
+    """
+    first, *rest = name.split(".")
+    if first in ("input_blocks", "output_blocks"):
+        return ".".join((first, *rest[:2]))
+    return ".".join((first, rest[0])) if first in ("middle_block", "init_attn") else first
+
+
+BLUEPRINT = Blueprint(PARTS, new_part, keeps_float32, layer_of)
 
 
 def is_leftover(part: str, name: str, configuration: ModelConfiguration) -> bool:

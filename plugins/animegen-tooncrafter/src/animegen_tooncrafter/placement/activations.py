@@ -10,45 +10,16 @@ times that).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from animegen_tooncrafter.diffusion.architecture import UNetConfiguration, input_plan, output_plan
 from animegen_torch.diffusion.autoencoder.architecture import DOWN, FirstStageConfiguration
+from animegen_torch.diffusion.clip import Clip
+from animegen_torch.placement.demands import BYTES, FLOAT, HIDDEN, WORKSPACE
 
-BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-FLOAT = 4
 TOKENS = 77 + 256
 """Tokens of a context: text, then image."""
 
 SLACK = 1.05
 """What is taken above what is counted."""
-HIDDEN = {"cpu": 2 * (8 << 20), "cuda": 2 * (256 << 20), "mps": 2 * (256 << 20)}
-"""Hidden layers of a feed-forward network, by kind of device; see `animegen_torch.diffusion.layers`."""
-WORKSPACE = {"cpu": 16 << 20, "cuda": 288 << 20, "mps": 256 << 20}
-"""What libraries keep for themselves beside tensors, by kind of device."""
-TOWER = 64 << 20
-"""Activations of one of OpenCLIP's towers, or of the projector, for the pictures or prompts of a clip."""
-
-
-@dataclass(frozen=True)
-class Clip:
-    """What decides the memory of a clip.
-
-    Attributes:
-        height, width: Of the pictures, multiples of 64.
-        frames: T.
-        branches: Predictions of guidance in each step: 1, 2 or 3.
-    """
-
-    height: int
-    width: int
-    frames: int = 16
-    branches: int = 2
-
-    @property
-    def pixels(self) -> int:
-        """Pixels of one frame."""
-        return self.height * self.width
 
 
 def sampling(clip: Clip, c: UNetConfiguration, dtype: str, kind: str, *, at_once: int) -> int:

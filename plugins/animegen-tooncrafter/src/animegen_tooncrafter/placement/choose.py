@@ -2,93 +2,83 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from animegen.errors import ResourceError
-from animegen_tooncrafter.placement.activations import BYTES, Clip
-from animegen_tooncrafter.placement.demands import LADDER, Sizes, Working, needs
-from animegen_tooncrafter.placement.placement import Placement, offload, parallel, single, split
+from animegen_tooncrafter.checkpoint import ModelConfiguration
+from animegen_tooncrafter.first_stage.sweeps import Chunking
+from animegen_tooncrafter.placement.demands import LADDER, at_once, needs, smaller_than
+from animegen_tooncrafter.placement.placement import STEERS, Placement, offload, parallel, single, split
+from animegen_tooncrafter.plugin import TOONCRAFTER
+from animegen_torch.diffusion.clip import Clip
+from animegen_torch.placement.choice import (
+    Choice,
+    first_that_fits,
+    offload_to,
+    own_placement,
+    roomiest,
+    smaller_settings,
+    too_few_devices,
+)
+from animegen_torch.placement.demands import BYTES
 from animegen_torch.placement.machine import Machine
+from animegen_torch.placement.sizes import Sizes
 
 if TYPE_CHECKING:
     from animegen_tooncrafter.plugin import ToonCrafterOptions
 
 
-@dataclass(frozen=True)
-class Choice:
-    """A placement, how it works, and what that needs: (bytes, when) by device."""
-
-    placement: Placement
-    working: Working
-    needs: Mapping[str, tuple[int, str]]
-
-    def fits(self, machine: Machine) -> bool:
-        """Whether there is as much on every device."""
-        return all(
-            (have := machine.free.get(device)) is None or need <= have for device, (need, _) in self.needs.items()
-        )
-
-
 def choose(
-    options: ToonCrafterOptions,
-    machine: Machine,
-    sizes: Sizes,
-    clip: Clip,
-    own: Placement | None = None,
-) -> Choice:
+    options: ToonCrafterOptions, machine: Machine, sizes: Sizes[ModelConfiguration], clip: Clip
+) -> Choice[Chunking]:
     """The fastest way that fits, among those that `options` allow; the smallest where none does.
-
-    Args:
-        options: Of the stage.
-        machine: What is here.
-        sizes: Of the model.
-        clip: What is to be made.
-        own: A placement of the user's own, instead of what ``device_map`` names.
 
     Raises:
         ResourceError: The options need more devices than there are.
+        InputError, UsageError: A map is not what it should be.
     """
+    return first_that_fits(machine, _ways(options, machine, sizes, clip))
+
+
+def _ways(
+    options: ToonCrafterOptions, machine: Machine, sizes: Sizes[ModelConfiguration], clip: Clip
+) -> Iterator[Choice[Chunking]]:
+    """Placements, the fastest first; in each the branches of guidance together before apart, down the ladder."""
     sketch = options.sketch is not None
-    choice: Choice | None = None
-    for placement, together in _candidates(options, machine, sizes, clip, own):
-        for working in _ladder(options, machine, placement):
-            working = replace(working, together=together)
-            choice = Choice(placement, working, needs(sizes, placement, clip, working, machine.dtypes, sketch=sketch))
-            if choice.fits(machine):
-                return choice
-    assert choice is not None
-    return choice
+    for placement in list(_placements(options, machine, sizes, clip)):
+        for together in _guidance(options.guidance, placement, clip.branches):
+            for chunking in _ladder(options, placement):
+                need = needs(
+                    sizes, placement, clip, machine.dtypes, together=together, chunking=chunking, sketch=sketch
+                )
+                yield Choice(placement, together, chunking, need)
 
 
-def _candidates(
-    options: ToonCrafterOptions, machine: Machine, sizes: Sizes, clip: Clip, own: Placement | None
-) -> Iterator[tuple[Placement, bool]]:
-    """Placements with whether the branches of guidance run together, the fastest first."""
-    placements = list(_placements(options, machine, sizes, clip, own))
-    asked = options.guidance
-    for placement in placements:
-        if placement.twin is not None or (asked in ("together", "auto") and clip.branches > 1):
-            yield placement, True
-        if asked in ("apart", "auto") or clip.branches == 1 or placement.twin is not None:
-            yield placement, False
+def _guidance(asked: str, placement: Placement, branches: int) -> Iterator[bool]:
+    """Whether the branches of guidance run together, the faster first."""
+    if placement.twin is not None or (asked in ("together", "auto") and branches > 1):
+        yield True
+    if asked in ("apart", "auto") or branches == 1 or placement.twin is not None:
+        yield False
 
 
 def _placements(
-    options: ToonCrafterOptions, machine: Machine, sizes: Sizes, clip: Clip, own: Placement | None
+    options: ToonCrafterOptions, machine: Machine, sizes: Sizes[ModelConfiguration], clip: Clip
 ) -> Iterator[Placement]:
     devices, name = machine.devices, options.device_map
     first, second = devices[0], devices[1] if len(devices) > 1 else None
     wants_two = options.guidance == "parallel" and clip.branches > 1
+    own = own_placement(name, machine, sizes, stage=TOONCRAFTER.stage, follows=STEERS)
     if own is not None:
         if wants_two and own.twin is None:
-            raise _too_few("guidance=parallel needs two devices for the U-Net", devices, "name both in the JSON file")
+            what = "guidance=parallel needs two devices for the U-Net"
+            raise too_few_devices(what, machine, hint="name both in the JSON file")
         yield own
         return
     if second is None and (wants_two or name == "split"):
         asked = "device_map=split" if name == "split" else "guidance=parallel"
-        raise _too_few(f"{asked} needs two devices", devices, "name them: --device cuda:0,cuda:1")
+        raise too_few_devices(f"{asked} needs two devices", machine)
     if second is not None and name in ("auto", "split", "single"):
         base = single(first) if name == "single" else split(first, second)
         other = second if name == "single" else first
@@ -98,27 +88,21 @@ def _placements(
             return
         if name != "single":
             yield base
-    roomy = max(devices, key=lambda one: machine.free.get(one) or 0)
+    roomy = roomiest(machine)
     if name in ("auto", "single"):
         yield single(roomy if name == "auto" else first)
     if name in ("auto", "offload"):
-        yield from _offloads(roomy, machine, sizes, clip)
+        yield offload_to(roomy, machine, sizes)
+        if (have := machine.free.get(roomy)) is not None:
+            yield _by_blocks(roomy, have, machine, sizes, clip)
 
 
-def _offloads(device: str, machine: Machine, sizes: Sizes, clip: Clip) -> Iterator[Placement]:
-    """Parts one after another; at last the U-Net by blocks, as few as must be."""
-    size = BYTES[machine.dtypes[device]]
-    memory = machine.free.get("cpu")
-    whole = sum(sizes.parameters.values()) * size
-    # In memory parts need not be converted again for every clip, but only where there is ample room for them.
-    roomy = device != "cpu" and (memory is None or 1.5 * whole < memory)
-    yield offload(device, rest="cpu" if roomy else "file")
-    have = machine.free.get(device)
-    if have is None:
-        return
-    # In blocks: whatever of the U-Net fits beside its activations stays, the rest is brought when it runs.
+def _by_blocks(device: str, have: int, machine: Machine, sizes: Sizes[ModelConfiguration], clip: Clip) -> Placement:
+    """Whatever of the U-Net fits beside its activations stays, the rest is brought when it runs."""
+    size, memory = BYTES[machine.dtypes[device]], machine.free.get("cpu")
     base = offload(device, rest="file")
-    step = needs(sizes, base, clip, Working(together=False, frames=1, recompute=True), machine.dtypes)[device][0]
+    smallest = Chunking(frames=1, recompute=True)
+    step = needs(sizes, base, clip, machine.dtypes, together=False, chunking=smallest)[device][0]
     away = step + 2 * sizes.largest * size - have
     left = (memory or 0) * 0.8 if device != "cpu" else 0.0
     blocks: dict[str, str] = {}
@@ -129,40 +113,31 @@ def _offloads(device: str, machine: Machine, sizes: Sizes, clip: Clip) -> Iterat
         left -= numbers * size if place == "cpu" else 0
         away -= numbers * size
         blocks[name] = place
-    yield replace(base, blocks=blocks)
+    return replace(base, blocks=blocks)
 
 
-def _ladder(options: ToonCrafterOptions, machine: Machine, placement: Placement) -> Sequence[Working]:
+def _ladder(options: ToonCrafterOptions, placement: Placement) -> Sequence[Chunking]:
     on_processor = placement.devices["first_stage"] == "cpu"
     ways = [way for way in LADDER if not (way.offload and on_processor)]
     if options.decoder_frames is not None:
-        smaller = [way for way in ways if way.frames < options.decoder_frames or way.recompute]
-        return [Working(frames=options.decoder_frames), *smaller]
+        asked = Chunking(options.decoder_frames)
+        return [asked, *(way for way in smaller_than(asked) if way in ways)]
     if options.device_map == "auto" and placement.stay:
         # Parts that leave cost one reading of a file; the slowest ways of the decoder cost more.
         ways = [way for way in ways if not way.recompute]
     # More at once only helps where a device has many units to keep busy.
-    return [way for way in ways if way.frames <= (2 if on_processor else 8)]
+    return [way for way in ways if at_once(way) <= (2 if on_processor else 8)]
 
 
-def _too_few(what: str, devices: Sequence[str], hint: str) -> ResourceError:
-    return ResourceError(f"{what}; there is {', '.join(devices)}.", hint=hint)
-
-
-def next_smaller(options: ToonCrafterOptions, machine: Machine, choice: Choice) -> tuple[str, ...]:
+def next_smaller(options: ToonCrafterOptions, machine: Machine, choice: Choice[Chunking]) -> tuple[str, ...]:
     """What to type where a choice does not fit: the next smaller setting, and the one after it."""
-    placement, device = choice.placement, choice.placement.devices["unet"]
-    name = "-o tooncrafter"
+    twin, name = choice.placement.twin, f"-o {TOONCRAFTER.stage}"
     hints = []
     if options.decoder_frames is not None and options.decoder_frames > 1:
         hints.append(f"{name}.decoder_frames=1 (the same clip, a little slower)")
-    if choice.working.together and placement.twin is None and options.guidance == "together":
+    if choice.together and twin is None and options.guidance == "together":
         hints.append(f"{name}.guidance=apart (the same clip, a little slower)")
-    if placement.twin is not None and options.guidance == "parallel":
+    if twin is not None and options.guidance == "parallel":
         hints.append(f"{name}.guidance=auto (one U-Net instead of two)")
-    if placement.stay:
-        hints.append(f"{name}.device_map=offload (each part comes when it runs)")
-    if device != "cpu" and BYTES[machine.dtypes[device]] == 4:
-        hints.append("--dtype float16 (half the memory)")
-    hints.append(f"{name}.size=448x256 (a smaller clip, in multiples of 64)")
-    return tuple(hints)
+    smaller = smaller_settings(TOONCRAFTER.stage, machine, choice, "448x256 (a smaller clip, in multiples of 64)")
+    return (*hints, *smaller)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
-
+from animegen_tooncrafter.checkpoint import PARTS
 from animegen_torch.placement import placement
 from animegen_torch.placement.placement import Placement, parallel
 
-__all__ = ["PARTS", "Placement", "offload", "parallel", "read_map", "single", "split"]
+__all__ = ["STEERS", "Placement", "offload", "parallel", "single", "split"]
 
-PARTS = ("text", "image", "projector", "unet", "first_stage", "sketch")
-_STEERS = "sketch"
-"""Runs beside the U-Net."""
+STEERS = ("sketch",)
+"""Parts that run beside the U-Net."""
 
 
 def single(device: str) -> Placement:
@@ -22,14 +19,9 @@ def single(device: str) -> Placement:
 
 def split(first: str, second: str) -> Placement:
     """The U-Net, and what steers it, on the second device, all else on the first."""
-    return placement.split(first, second, PARTS, seconds=(placement.UNET, _STEERS))
+    return placement.split(first, second, PARTS, seconds=(placement.UNET, *STEERS))
 
 
 def offload(device: str, *, rest: str = "file") -> Placement:
     """Every part on one device, but only while it runs."""
     return placement.offload(device, PARTS, rest=rest)
-
-
-def read_map(path: Path, known: Sequence[str], layers: Sequence[str] = ()) -> Placement:
-    """A placement from a JSON file; see `animegen_torch.placement.placement.read_map`."""
-    return placement.read_map(path, PARTS, known, layers, stage="tooncrafter", follows=(_STEERS,))
