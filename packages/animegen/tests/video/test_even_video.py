@@ -1,117 +1,17 @@
-"""Pieces of a dataset's making: journals that survive kills, processes that end with their starter, even rates."""
+"""Videos at an even rate: a stretch is the same wherever it is begun, and what is no video is told."""
 
 from __future__ import annotations
 
-import json
 import os
-import signal
-import subprocess
-import sys
-import time
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from animegen.errors import InputError, ResourceError
-from animegen.resumable.journal import Journal
-from animegen.resumable.workers import each
+from animegen.errors import InputError
 from animegen.video import write_folder, write_video
 from animegen.video.even import EvenVideo
-
-WORKER = """
-    import os, sys, time
-    from pathlib import Path
-    class Work:
-        def __init__(self, folder, fail, job, jobs):
-            self.folder, self.fail, self.job = Path(folder), fail, job
-        def __call__(self, piece):
-            (self.folder / f"{piece}.begun").write_text(str(os.getpid()))
-            if piece == self.fail:
-                os.kill(os.getpid(), 9)
-            time.sleep(0.02 if self.fail != "wait" else 60)
-            return piece * 10, self.job
-"""
-
-
-@pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a module ``pieces_of_work`` that other processes can import."""
-    lines = [line[4:] for line in WORKER.splitlines()]
-    (tmp_path / "pieces_of_work.py").write_text("\n".join(lines), "utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.syspath_prepend(tmp_path)
-    return tmp_path
-
-
-def test_a_journal_goes_on_after_its_last_whole_row(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "one.jsonl"
-    with Journal(path) as journal:
-        assert journal.rows == [] and not journal.finished
-        journal.add({"frame": 1, "value": 0.1})
-        journal.add({"frame": 2, "value": 1e-17})
-    with path.open("ab") as file:
-        file.write(b'{"frame": 3, "val')  # as a kill leaves it
-    with Journal(path) as journal:
-        assert journal.rows == [{"frame": 1, "value": 0.1}, {"frame": 2, "value": 1e-17}] and not journal.finished
-        journal.add({"frame": 3, "value": 3.5})
-        journal.finish()
-    again = Journal(path)
-    assert again.finished and [row["frame"] for row in again.rows] == [1, 2, 3]
-    assert [json.loads(line) for line in path.read_text().splitlines()][-1] == {"end": 3}
-
-
-def test_a_journal_that_cannot_be_written_says_so(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ResourceError, match="cannot be written"):
-        Journal(tmp_path / "other" / "..").add({"a": 1})
-
-
-def test_one_job_works_in_this_process(tmp_path: Path) -> None:
-    def make(base: int, job: int, jobs: int) -> object:
-        return lambda piece: (base + piece, job, jobs, os.getpid())
-
-    found = dict(each([1, 2], make, (100,), 1))  # type: ignore[arg-type]
-    assert found == {1: (101, 0, 1, os.getpid()), 2: (102, 0, 1, os.getpid())}
-    assert list(each([], make, (100,), 4)) == []  # type: ignore[arg-type]
-
-
-def test_several_jobs_share_the_pieces(work: Path) -> None:
-    import pieces_of_work  # type: ignore[import-not-found]
-
-    found = dict(each(list(range(6)), pieces_of_work.Work, (str(work), None), 2))
-    assert {piece: value for piece, (value, _) in found.items()} == {piece: piece * 10 for piece in range(6)}
-    assert {job for _, job in found.values()} <= {0, 1}
-    begun = {path.read_text() for path in work.glob("*.begun")}
-    assert str(os.getpid()) not in begun and 1 <= len(begun) <= 2
-
-
-def test_a_killed_worker_is_told(work: Path) -> None:
-    import pieces_of_work
-
-    with pytest.raises(ResourceError, match="a process was killed"):
-        list(each([0, 1, 2], pieces_of_work.Work, (str(work), 1), 2))
-
-
-@pytest.mark.skipif(os.name == "nt", reason="SIGKILL")
-def test_workers_end_with_a_killed_starter(work: Path) -> None:
-    code = (
-        "import pieces_of_work, sys; from animegen.resumable.workers import each\n"
-        "if __name__ == '__main__': list(each([0, 1], pieces_of_work.Work, (sys.argv[1], 'wait'), 2))"
-    )
-    (work / "starter.py").write_text(code, "utf-8")
-    process = subprocess.Popen([sys.executable, str(work / "starter.py"), str(work)])
-    deadline = time.monotonic() + 60
-    while len(begun := list(work.glob("*.begun"))) < 2 or not all(path.read_text() for path in begun):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.05)
-    workers = [int(path.read_text()) for path in begun]
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    while any(Path(f"/proc/{worker}").exists() for worker in workers) and Path("/proc").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def pictures(count: int) -> list[np.ndarray]:
