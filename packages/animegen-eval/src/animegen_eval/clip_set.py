@@ -19,13 +19,14 @@ from animegen.errors import AnimeGenError, MissingError, StageError, UsageError
 from animegen.measuring import Missing, Sample, Value
 from animegen.pipeline.hashing import json_digest
 from animegen.pipeline.progress import Reporter
+from animegen_eval.answers import check_scores
 from animegen_eval.controls import REAL
 from animegen_eval.items import Item, Shown, Variant, even_times
 from animegen_eval.metrics import ChosenMetric, opened
 from animegen_eval.profiles import Profile
 from animegen_eval.rows import Row
 from animegen_eval.samples.sources import Source
-from animegen_eval.scoring import Failed, check_scores
+from animegen_eval.scoring import Failed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

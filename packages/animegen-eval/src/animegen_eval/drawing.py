@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +59,7 @@ class Drawing:
         store: Store = MemoryStore() if folder is None else DiskStore(folder)
         self._session = Session(self._settings, store, weights=weights, reporter=Reporter())
         self._memory = memory
+        self._alone = threading.Lock()
         self._session.check(self._choice)
 
     @property
@@ -91,10 +93,12 @@ class Drawing:
             run = self._settings.run
             fixed = self.spec.frames == count
             values = replace(run.values, frames=None if fixed else count)
-            self._session.settings = replace(self._settings, run=replace(run, values=values))
-            job = Job(self._session, PanelPair(Panel(first), Panel(last)))
-            job.interpolate()
-            yield from RestoredFrames(job)
+            with self._alone:  # one model, one session
+                self._session.settings = replace(self._settings, run=replace(run, values=values))
+                job = Job(self._session, PanelPair(Panel(first), Panel(last)))
+                job.interpolate()
+                frames = RestoredFrames(job)
+            yield from frames
 
         return Held(Made(how, count, ends.size, draw), self._memory)
 

@@ -2,36 +2,41 @@
 
 Memory: decoded clips are held up to `HELD` bytes together; a clip that alone is more is read in pieces of at most
 `WINDOW` bytes, which share a frame, unless a metric must see it whole. `need` states what that comes to beforehand.
+
+Metrics that need no weights measure in `THREADS` threads: nearly all of their time is spent in libraries that let
+other threads work meanwhile.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from animegen.errors import AnimeGenError, MissingError, StageError
-from animegen.measuring import Missing, Quantity, Sample, Value
+from animegen.measuring import Missing, Sample
 from animegen.pipeline.boundary import Unchanged
 from animegen.pipeline.hashing import json_digest
 from animegen.pipeline.progress import Reporter
-from animegen.stages import MetricSpec
+from animegen_eval.answers import measure
 from animegen_eval.cache import SCHEMA, Measured, ScoreCache
 from animegen_eval.items import Item, Shown
 from animegen_eval.metrics import ChosenMetric, opened
-from animegen_eval.samples.pictures import windows
 
 if TYPE_CHECKING:
-    from animegen.media import Frames
     from animegen.weights.store import WeightStore
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 HELD = 768 * 2**20
 """Bytes of decoded clips that are held for the next metric or control."""
 WINDOW = 256 * 2**20
 """Bytes of a piece of a clip, true frames included."""
+THREADS = min(4, os.cpu_count() or 1)
+"""Scores that are worked on at once, where no weights are needed."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +84,7 @@ class Scorer:
         self._cache, self._weights, self._window = cache, weights, window
         self.reporter = reporter or Reporter()
         self.missing: dict[str, MissingError] = {}
+        self._busy: dict[str, threading.Lock] = {}
 
     def score(self, items: Sequence[Item], metrics: Sequence[ChosenMetric]) -> Iterator[Score]:
         """A score for each item and metric that has a number for it. What breaks is `Failed`, for that item alone."""
@@ -96,16 +102,13 @@ class Scorer:
         name = metrics[0].stage.name if len(metrics) == 1 else f"{len(metrics)} metrics"
         self.reporter.started(number, total, name, f"{len(work)} scores")
         started, before = time.perf_counter(), 0
-        workers = {metric.stage.full_name: _Worker(metric, self._weights, self.reporter) for metric in metrics}
-        try:
-            for done, (item, metric) in enumerate(work, start=1):
-                score = self._one(metric, item, workers[metric.stage.full_name])
+        threads = 1 if any(metric.spec.weights for metric in metrics) else THREADS
+        with _Workers(self._weights, self.reporter) as workers:
+            scores = _in_threads(work, lambda pair: self._one(pair[1], pair[0], workers.of(pair[1])), threads)
+            for done, score in enumerate(scores, start=1):
                 before += score.cached
                 self.reporter.progress(done, len(work), "scores")
                 yield score
-        finally:
-            for worker in workers.values():
-                worker.close()
         kept = f", {before} measured before" if before else ""
         spent = time.perf_counter() - started
         self.reporter.finished(name, f"{len(work)} scores{kept}", spent, before == len(work))
@@ -132,17 +135,54 @@ class Scorer:
         key = json_digest(
             {"schema": SCHEMA, "metric": metric.digest(self._weights), "over": "clip", "shown": shown.digest}
         )
-        if (known := self._cache.get(key)) is not None:
-            return known, True
-        if (absent := self.missing.get(metric.stage.name)) is not None:
-            raise absent
-        answer = _measure(metric.spec, shown, worker, self._window)
-        self._cache.put(key, answer)
+        with self._busy.setdefault(key, threading.Lock()):  # two items may be the same clip
+            if (known := self._cache.get(key)) is not None:
+                return known, True
+            if (absent := self.missing.get(metric.stage.name)) is not None:
+                raise absent
+            answer = measure(metric.spec, shown, worker, self._window)
+            self._cache.put(key, answer)
         return answer, False
 
     @staticmethod
     def _nothing(metric: ChosenMetric, why: Missing) -> Measured:
         return {quantity.name: why for quantity in metric.spec.quantities}
+
+
+def _in_threads(work: Sequence[T], do: Callable[[T], R], threads: int) -> Iterator[R]:
+    """What `do` makes of each, in the order of `work`. Ctrl-C waits for no thread: a score is whole, or not there."""
+    if threads == 1:
+        yield from map(do, work)
+        return
+    from multiprocessing.pool import ThreadPool
+
+    pool = ThreadPool(threads)  # of daemon threads, unlike concurrent.futures
+    try:
+        yield from pool.imap(do, work)
+    finally:
+        pool.terminate()
+
+
+class _Workers:
+    """A worker for each metric in each thread, since a metric need not be safe to share."""
+
+    def __init__(self, weights: WeightStore, reporter: Reporter) -> None:
+        self._weights, self._reporter = weights, reporter
+        self._workers: dict[tuple[int, str], _Worker] = {}
+
+    def of(self, metric: ChosenMetric) -> _Worker:
+        """The metric's worker of the thread that asks."""
+        key = threading.get_ident(), metric.stage.full_name
+        if key not in self._workers:
+            self._workers[key] = _Worker(metric, self._weights, self._reporter)
+        return self._workers[key]
+
+    def __enter__(self) -> _Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for worker in self._workers.values():
+            worker.close()
 
 
 class _Worker:
@@ -181,14 +221,15 @@ class _Worker:
 
 
 def need(items: Sequence[Item], metrics: Sequence[ChosenMetric], *, held: int = HELD, window: int = WINDOW) -> int:
-    """Bytes of pictures in memory at the worst moment; what a metric itself takes comes on top."""
+    """Bytes of pictures in memory at the worst moment, of all threads; what a metric itself takes comes on top."""
     if not items:
         return 0
     whole = any(metric.spec.whole for metric in metrics)
     clips = [_nbytes(item.shown) for item in items]
     largest = max(clips)
     piece = largest if whole else min(largest, window)
-    return min(held, sum(clips)) + piece
+    threads = 1 if all(metric.spec.weights for metric in metrics) else THREADS
+    return min(held, sum(clips)) + min(threads, len(items)) * piece
 
 
 def _nbytes(shown: Shown) -> int:
@@ -212,82 +253,3 @@ def _without_own_ends(measured: Measured, item: Item) -> Measured:
         return measured
     why = Missing("its panels are its own first and last frame")
     return {name: why if name.startswith("endpoint-") else value for name, value in measured.items()}
-
-
-def _measure(spec: MetricSpec, shown: Shown, worker: _Worker, window: int) -> Measured:
-    """One answer, whole or joined from pieces."""
-    panels = None if shown.panels is None else shown.panels.array()
-    base = Sample(np.empty(0, np.uint8), shown.times, None, panels, shown.ignored, shown.prompt)
-    frame = shown.frames.nbytes // max(1, len(shown.frames)) * (2 if shown.reference is not None else 1)
-    length = max(2, window // max(1, frame))
-    if spec.whole or len(shown.frames) <= length:
-        reference = None if shown.reference is None else shown.reference.array()
-        return check_scores(
-            spec, worker(replace(base, frames=shown.frames.array(), reference=reference)), len(shown.times)
-        )
-    joined: dict[str, Any] = {}
-    start = 0
-    for frames, reference in _pieces(shown, length):
-        times = shown.times[start : start + len(frames)]
-        sample = replace(base, frames=frames, reference=reference, times=times)
-        piece = check_scores(spec, worker(sample), len(times))
-        joined = _joined(spec, joined, piece) if start else dict(piece)
-        start += len(frames) - 1
-    return joined
-
-
-def _pieces(shown: Shown, length: int) -> Iterator[tuple[Frames, Frames | None]]:
-    frames = windows(shown.frames, length)
-    if shown.reference is None:
-        yield from ((piece, None) for piece in frames)
-    else:
-        yield from zip(frames, windows(shown.reference, length), strict=True)
-
-
-def _joined(spec: MetricSpec, before: Measured, piece: Measured) -> dict[str, Any]:
-    """Two answers as one: they share a frame, and no step."""
-    found: dict[str, Any] = {}
-    for quantity in spec.quantities:
-        one, other = before[quantity.name], piece[quantity.name]
-        if isinstance(one, tuple) and isinstance(other, tuple):
-            found[quantity.name] = one + other[quantity.scope == "frame" :]
-        else:  # missing in one piece, so in all
-            found[quantity.name] = one if isinstance(one, Missing) else other
-    return found
-
-
-def check_scores(spec: MetricSpec, answer: object, frames: int) -> Measured:
-    """The answer of a metric with a tuple for every series and numbers as float.
-
-    Args:
-        spec: The metric's record.
-        answer: What it returned.
-        frames: How many it was shown.
-
-    Raises:
-        StageError: Other names or counts than those of its record, something that is no number, or NaN.
-    """
-    names = sorted(quantity.name for quantity in spec.quantities)
-    if not isinstance(answer, Mapping) or sorted(answer) != names:
-        got = sorted(answer) if isinstance(answer, Mapping) else type(answer).__name__
-        raise StageError(f"{spec.name} returned {got}; its record names {names}.")
-    return {quantity.name: _checked(quantity, answer[quantity.name], frames) for quantity in spec.quantities}
-
-
-def _checked(quantity: Quantity, values: object, frames: int) -> Value | tuple[Value, ...]:
-    if isinstance(values, Missing) or quantity.scope in ("clip", "set"):
-        return _number(quantity.name, values)
-    wanted = frames if quantity.scope == "frame" else frames - 1
-    if not isinstance(values, (Sequence, np.ndarray)) or isinstance(values, str) or len(values) != wanted:
-        raise StageError(f"{quantity.name} of {frames} frames: expected {wanted} values, one a {quantity.scope}.")
-    return tuple(_number(quantity.name, value) for value in values)
-
-
-def _number(name: str, value: object) -> Value:
-    if isinstance(value, Missing):
-        return value
-    if not isinstance(value, (float, int, np.floating, np.integer)) or isinstance(value, bool):
-        raise StageError(f"{name} is {type(value).__name__}; a metric gives numbers, or says why there is none.")
-    if math.isnan(value):
-        raise StageError(f"{name} is not a number (NaN).")
-    return float(value)

@@ -6,6 +6,7 @@ from its parents and how it is made. So a score that was computed before is foun
 
 from __future__ import annotations
 
+import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -209,7 +210,7 @@ class Made(Pictures):
 
 
 class Memory:
-    """Decoded clips, the last used ones, up to a number of bytes together.
+    """Decoded clips, the last used ones, up to a number of bytes together; threads may share it.
 
     Args:
         limit: Bytes.
@@ -218,11 +219,16 @@ class Memory:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self._held: OrderedDict[str, Frames] = OrderedDict()
+        self._alone = threading.RLock()  # one clip may be made of another that is held
 
     def array(self, pictures: Pictures) -> Frames | None:
         """The pictures as one array, kept for later; None where they alone are more than the limit."""
         if pictures.nbytes > self.limit:
             return None
+        with self._alone:
+            return self._array(pictures)
+
+    def _array(self, pictures: Pictures) -> Frames:
         key = pictures.digest
         if key not in self._held:
             frames = pictures.array()
