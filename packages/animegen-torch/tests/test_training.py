@@ -255,6 +255,7 @@ def test_number_formats_and_devices() -> None:
     with pytest.raises(UsageError, match="does not compute in float16"):
         machine.training_dtype("float16", cpu, stage="toy")
     assert machine.training_device(("cpu",), stage="toy") == cpu
+    assert machine.launch(("cpu", "cpu"))[-2] == "2"
     command = machine.launch(("cpu",))
     assert command[0] == sys.executable and command[-1] == "-m" and command[-2] == "1"
     if not torch.cuda.is_available():

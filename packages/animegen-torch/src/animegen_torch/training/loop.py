@@ -31,6 +31,7 @@ from animegen_torch.training.average import Average
 from animegen_torch.training.machine import make_accelerator
 from animegen_torch.training.options import LoopOptions, ValidatedOptions
 from animegen_torch.training.rates import factor
+from animegen_torch.training.statistics import SharedStatistics
 from animegen_torch.training.task import Task, moving, to_device, trained
 from animegen_torch.training.validation import BEST, Validated, Validation
 
@@ -130,7 +131,8 @@ def train(
             saves.write(out, saves.Save(step, parameters, kept, state, buffers, extra), keep=options.keep)
         accelerator.wait_for_everyone()
 
-    run = _Run(accelerator, module, stepper, optimizer, list(parameters.values()), options, order, name)
+    statistics = SharedStatistics(task, accelerator)
+    run = _Run(accelerator, module, stepper, optimizer, list(parameters.values()), statistics, options, order, name)
     saved = done
     first, world = accelerator.process_index, accelerator.num_processes
     with _stop_signal() as stop, _Ahead(task, options, (done * options.accumulate * world), first, world) as batches:
@@ -184,6 +186,7 @@ class _Run:
     stepper: Any
     optimizer: torch.optim.Optimizer
     parameters: list[nn.Parameter]
+    statistics: SharedStatistics
     options: LoopOptions
     order: Order
     name: str
@@ -207,6 +210,7 @@ class _Run:
             with accelerator.accumulate(self.module):
                 loss: Tensor = self.module(to_device(batch, accelerator.device))
                 accelerator.backward(loss)
+                self.statistics.share()
                 total += loss.detach() / options.accumulate
                 if accelerator.sync_gradients:
                     self._check_and_clip(step)

@@ -89,6 +89,8 @@ def make_accelerator(options: LoopOptions, device: torch.device, dtype: torch.dt
 def launch(devices: Sequence[str]) -> list[str]:
     """The command line that starts a process for each of `devices`, up to the name of the module to run.
 
+    The processor counts as often as it is named: ``cpu,cpu`` is two processes.
+
     torch's own launcher sets the variables that accelerate reads; ``accelerate launch`` does for several machines.
 
     Of the kind that `animegen.stages.TrainerSpec.launch` names.
@@ -97,5 +99,6 @@ def launch(devices: Sequence[str]) -> list[str]:
         ResourceError: A device named is not here.
         UsageError: A name is not that of a device.
     """
-    count = str(len(pick_devices(devices, stage="training")))
-    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", count, "-m"]
+    found = pick_devices(devices, stage="training")
+    count = len(found) if found[0].type != "cpu" else devices.count("cpu") or 1
+    return [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count), "-m"]

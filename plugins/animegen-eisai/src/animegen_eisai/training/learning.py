@@ -47,8 +47,8 @@ class Learning(nn.Module):
         checkpointing: bool = False,
     ) -> None:
         super().__init__()
-        self.ssl, self.dtm = ssl.requires_grad_(True), dtm.requires_grad_(True)
-        self.ssl.feature_extractor.requires_grad_(False)
+        self.ssl, self.dtm = ssl, dtm
+        let_learn(ssl, dtm, tail=objective.sees_frames)
         self._others = (flow, objective)  # in a tuple: not parts of this module
         self._iterations, self._statistics = iterations, statistics
         if checkpointing:
@@ -82,6 +82,12 @@ class Learning(nn.Module):
         drawn = self.ssl(first, last, to_first, to_last, HALF)
         image, thought = self.dtm(drawn.image, drawn.warp)
         return objective(image, thought, truth)
+
+
+def let_learn(ssl: SoftsplatLite, dtm: DistanceTransformModule, *, tail: bool) -> None:
+    """Mark what learns: all but the features, and the `tail` that draws the frame only where the loss sees that."""
+    ssl.requires_grad_(True).feature_extractor.requires_grad_(False)
+    dtm.requires_grad_(True).net_tail.requires_grad_(tail)
 
 
 class EisaiTask:

@@ -47,6 +47,11 @@ class Objective:
     def __init__(self, lpips: Perceptual | None, perceptual: float, distance: float) -> None:
         self._lpips, self._weights = lpips, (perceptual, distance)
 
+    @property
+    def sees_frames(self) -> bool:
+        """Whether it hangs on the drawn frame, and not on its distances to lines alone."""
+        return self._lpips is not None
+
     def __call__(self, drawn: Tensor, thought: Tensor, truth: Tensor) -> Losses:
         """The losses.
 

@@ -22,7 +22,7 @@ from animegen_eisai.checkpoint import read_flow, read_refinement, read_synthesis
 from animegen_eisai.network import LEAST_SIDE
 from animegen_eisai.refinement import DistanceTransformModule
 from animegen_eisai.synthesis import SoftsplatLite
-from animegen_eisai.training.learning import EisaiTask, Learning
+from animegen_eisai.training.learning import EisaiTask, Learning, let_learn
 from animegen_eisai.training.material import Triplet, find_triplets, material_digest
 from animegen_eisai.training.memory import needed
 from animegen_eisai.training.objective import Objective
@@ -71,8 +71,10 @@ class EisaiTrainer:
         found = material_digest(triplets) + (file_digest(flow) if flow else "")
         with torch.device("meta"):
             networks = SoftsplatLite(), DistanceTransformModule()
-        trained = sum(p.numel() for one in networks for p in one.parameters())
-        frozen = sum(p.numel() for p in networks[0].feature_extractor.parameters())
+        let_learn(*networks, tail=options.perceptual > 0)
+        parameters = [parameter for one in networks for parameter in one.parameters()]
+        everything = sum(one.numel() for one in parameters)
+        learn = sum(one.numel() for one in parameters if one.requires_grad)
         batch = f"{options.batch} × {options.accumulate}" if options.accumulate > 1 else str(options.batch)
         kind = str(self.dtype).removeprefix("torch.")
         stored = sum(one.flows is not None for one in triplets)
@@ -80,7 +82,7 @@ class EisaiTrainer:
         if options.validate_every and not options.held_out:
             validation += " of them"
         return TrainingPlan(
-            summary=f"{options.begin}: {(trained - frozen) / 1e6:.2f} M of {trained / 1e6:.2f} M parameters learn",
+            summary=f"{options.begin}: {learn / 1e6:.2f} M of {everything / 1e6:.2f} M parameters learn",
             material=f"{len(triplets)} triplets, {stored} with flows",
             digest=found,
             demands=(Demand(str(self.device), needed(options, self.dtype), free_memory(self.device), "this process"),),
@@ -88,7 +90,7 @@ class EisaiTrainer:
             lines=(("how", f"{options.width}x{options.height}, batch {batch}; {kind} on {self.device}; {validation}"),),
             warnings=tuple(odd),
             facts={
-                "parameters": {"learn": trained - frozen, "stay": frozen},
+                "parameters": {"learn": learn, "stay": everything - learn},
                 "triplets": {"learnt from": len(learns), "validated on": min(len(held), options.validated)},
                 "flows": {"stored": stored, "found on the way": len(triplets) - stored},
             },
