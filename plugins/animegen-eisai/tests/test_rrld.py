@@ -248,11 +248,11 @@ def test_folders_and_names_that_two_videos_have(videos: Path, tmp_path: Path) ->
 
 
 def _names(result: DataResult, out: Path, paths: Sequence[Path]) -> Iterator[tuple[Path, str]]:
-    from animegen_eisai.data.material import mark
+    from animegen.video.material import video_digest
 
     known = {digest: name for name, digest in json.loads((out / "videos.json").read_text()).items()}
     for path in paths:
-        yield path, known[mark(path)]
+        yield path, known[video_digest(path)]
 
 
 def test_nothing_is_worked_out_twice(videos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -348,8 +348,9 @@ def test_rfr_is_shown_the_frames_as_eisai_does(videos: Path, files: dict[str, Pa
     images = [torch.from_numpy(frame).permute(2, 0, 1)[None] / 255 for frame in frames]
     wanted = read_flow(files["eisai_anime_interp_full.ckpt"])(images[1], images[0], iterations=1)[0]
     torch.testing.assert_close(flow.between(known[1], known[0]), wanted)
-    with pytest.raises(MissingError, match="eisai_anime_interp_full"):
+    with pytest.raises(MissingError, match="eisai_anime_interp_full") as caught:
         Rrld(RrldOptions(), FakeContext()).plan([videos / "held.mkv"], DataOrder())
+    assert caught.value.hints[-1].endswith("-o rrld.flow=dis")
 
 
 @pytest.mark.slow

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _THREADS = 2  # PNG work runs outside the interpreter's lock
 _AHEAD = 2 * _THREADS
 _PNG = b"\x89PNG"
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -54,7 +54,7 @@ class FrameFolder(Sequence["Image"]):
                 (
                     file
                     for file in self.path.iterdir()
-                    if file.suffix.lower() in _SUFFIXES and not file.name.startswith(".")
+                    if file.suffix.lower() in PICTURES and not file.name.startswith(".")
                 ),
                 key=lambda file: _natural(file.name),
             )

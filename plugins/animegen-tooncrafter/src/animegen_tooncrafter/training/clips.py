@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import islice
@@ -20,6 +19,7 @@ from animegen.atomic import write_bytes
 from animegen.errors import AnimeGenError, InputError
 from animegen.upsampling.cuts import CutDetector
 from animegen.video import VideoReader
+from animegen.video.material import find_videos, video_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VIDEOS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v", ".gif", ".apng")
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 METADATA = ("metadata.jsonl", "metadata.csv")
-_SAMPLED = 1 << 20  # bytes at both ends of a file by which it is known again
 
 
 @dataclass(frozen=True)
@@ -105,14 +103,14 @@ def find_clips(
     if folder.is_file():
         raise InputError(f"{folder} is a file; clips to learn from lie in a folder.")
     metadata = _metadata(folder)
-    paths = list(_paths(folder))
+    paths = list(find_videos(folder, VIDEOS))
     clips, odd = [], []
     for number, path in enumerate(paths):
         name = path.relative_to(folder).as_posix()
         row = metadata.get(name, {})
         fps = Fraction(str(row["fps"])) if row.get("fps") else Fraction(folder_fps).limit_denominator(1001)
         text = str(row.get("text") or _caption(path))
-        digest = _digest(path)
+        digest = video_digest(path)
         try:
             found = _looked_through(path, digest, threshold, fps, index)
         except AnimeGenError as error:
@@ -152,22 +150,6 @@ def fit(picture: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8
     return np.ascontiguousarray(picture[top : top + height, left : left + width])
 
 
-def _paths(folder: Path) -> Iterator[Path]:
-    """Videos and folders of pictures, in the order of their names."""
-    pictures = False
-    for entry in sorted(folder.iterdir()):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _paths(entry)
-        elif entry.suffix.lower() in VIDEOS:
-            yield entry
-        elif entry.suffix.lower() in PICTURES:
-            pictures = True
-    if pictures:
-        yield folder
-
-
 def _caption(path: Path) -> str:
     places = [path.with_name(f"{path.name}.txt"), path / "caption.txt"] if path.is_dir() else [path.with_suffix(".txt")]
     for place in places:
@@ -192,23 +174,6 @@ def _metadata(folder: Path) -> dict[str, Mapping[str, Any]]:
                 hint='a row for each clip, with "file_name" and "text"',
             ) from None
     return {}
-
-
-def _digest(path: Path) -> str:
-    """Of the size and both ends of a file, or of the names and sizes of a folder's pictures."""
-    digest = hashlib.sha256()
-    if path.is_dir():
-        for entry in sorted(path.iterdir()):
-            if entry.suffix.lower() in PICTURES:
-                digest.update(f"{entry.name}:{entry.stat().st_size}\n".encode())
-        return digest.hexdigest()
-    size = path.stat().st_size
-    digest.update(str(size).encode())
-    with path.open("rb") as file:
-        digest.update(file.read(_SAMPLED))
-        file.seek(max(0, size - _SAMPLED), os.SEEK_SET)
-        digest.update(file.read(_SAMPLED))
-    return digest.hexdigest()
 
 
 def _looked_through(path: Path, digest: str, threshold: float, fps: Fraction, index: Path | None) -> dict[str, Any]:
