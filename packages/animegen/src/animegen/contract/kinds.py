@@ -210,11 +210,26 @@ def _check_any_time(probe: Probe, stage: Any, draw: Callable[..., Frames], resul
             draw([0.0, 1.0])
         except (AnimeGenError, Broken) as error:
             raise Surprising(f"times 0 and 1 (a run never asks for them): {error}") from None
+    with probe.check("seen before", "images seen before give what they gave; an array written over is another image."):
+        _check_seen_before(probe, stage, draw, results)
     if isinstance(stage, SequenceInterpolator):
         with probe.check("sequence", "sequence() gives what pair by pair gives, empty times included."):
             _check_sequence(probe, stage, draw)
             if carries_alpha:
                 _check_sequence(probe, stage, draw, alpha=True)
+
+
+def _check_seen_before(probe: Probe, stage: Any, draw: Callable[..., Frames], results: list[Frames]) -> None:
+    """A stage may keep what it found out about an image for the next pair; that changes no frame."""
+    first, last, _ = _pair_for(probe.stage)
+    third, buffer = picture(*first.shape[:2], shift=0.3), first.copy()
+    draw([0.5], last, third)
+    if results:
+        _expect_close(draw([0.5], seed=1)[0], results[0][1], "a frame of the first pair drawn after another pair")
+    stage(buffer, last, [0.5])
+    buffer[:] = third
+    now = check_frames(probe.name, stage(buffer, last, [0.5]), 1, first.shape)
+    _expect_close(now, draw([0.5], third, last), "a frame from an array that held another image before")
 
 
 def _check_sequence(
