@@ -94,6 +94,14 @@ def test_without_its_file_a_run_stops_before_it_begins(
     assert "animegen weights fetch film" in caught.value.hints
 
 
+@pytest.mark.usefixtures("made")  # with it a stage takes files of the small network
+def test_contract_with_a_small_network(stage_contract: Callable[..., Any], small_file: Path) -> None:
+    findings = stage_contract(animegen_film.plugin, options={"film": {"file": str(small_file)}})
+    # Random parameters are those of the whole network, which the slow test tries.
+    assert {finding.level for finding in findings if finding.check != "untrained"} == {"ok"}
+    assert {"one time", "seen before"} <= {finding.check for finding in findings}
+
+
 @pytest.mark.slow
 def test_contract(stage_contract: Callable[..., Any], published: Path) -> None:
     findings = stage_contract(

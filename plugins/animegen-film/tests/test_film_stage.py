@@ -102,13 +102,6 @@ def test_the_original_s_way_and_the_port_s_differ_by_what_is_fed_on(made: Made) 
     assert np.abs(port[0] - original[0]).max() > 0
 
 
-def test_what_is_known_of_a_shared_frame_changes_no_byte(made: Made) -> None:
-    pairs = ((FIRST, LAST), (LAST, THIRD), (THIRD, FIRST), (FIRST, FIRST))
-    stage = made()
-    chain = [stage(*pair, TIMES) for pair in pairs]
-    assert all(same(one, made()(*pair, TIMES)) for one, pair in zip(chain, pairs, strict=True))
-
-
 def test_every_frame_is_encoded_once_and_every_half_drawn_once(made: Made, counted: dict[str, int]) -> None:
     stage = made()
     stage(FIRST, LAST, [0.25])
@@ -158,25 +151,11 @@ def test_what_is_kept_has_a_limit_and_loses_nothing(made: Made, monkeypatch: pyt
     assert 0 in drawn and 1 in drawn
 
 
-def test_an_array_that_is_written_over_is_seen_anew(made: Made) -> None:
-    stage, buffer = made(), FIRST.copy()
-    stage(buffer, LAST, [0.5])
-    buffer[:] = THIRD
-    assert same(stage(buffer, LAST, [0.5]), made()(THIRD, LAST, [0.5]))
-
-
 @pytest.mark.parametrize("size", [(1, 1), (1, 200), (33, 1), (31, 65), (64, 64), (37, 53)])
 def test_any_size_comes_back_as_it_was(size: tuple[int, int], made: Made) -> None:
     first, last = drawing(*size), drawing(*size, shift=2, seed=1)
     frames = made()(first, last, [0.25, 0.75])
     assert frames.shape == (2, *size, 3) and frames.dtype == np.uint8 and frames.flags.c_contiguous
-
-
-def test_sizes_may_change_from_pair_to_pair(made: Made) -> None:
-    stage, small = made(), (drawing(21, 34), drawing(21, 34, shift=3))
-    before = stage(FIRST, LAST, [0.5])
-    assert same(stage(*small, [0.5]), made()(*small, [0.5]))
-    assert same(stage(FIRST, LAST, [0.5]), before)
 
 
 def test_times_at_the_ends_are_the_images_themselves(made: Made) -> None:

@@ -115,4 +115,4 @@ def test_contract(stage_contract: Callable[..., Any], checkpoint: Callable[..., 
         animegen_rife.plugin, weights={"rife_v4.25.safetensors": path}, untrained={"rife": (48, 64)}
     )
     assert {finding.level for finding in findings} == {"ok"}
-    assert {"absent weights", "one time", "smallest size"} <= {finding.check for finding in findings}
+    assert {"absent weights", "one time", "seen before", "smallest size"} <= {finding.check for finding in findings}

@@ -83,13 +83,6 @@ def test_the_size_of_the_batch_changes_no_more_than_rounding(version: str, made:
     assert (one != five).mean() < 0.001
 
 
-def test_what_is_known_of_a_shared_frame_changes_no_byte(made: Callable[..., Rife]) -> None:
-    stage = made()
-    chain = [stage(a, b, TIMES) for a, b in ((FIRST, LAST), (LAST, THIRD), (THIRD, FIRST), (FIRST, FIRST))]
-    fresh = [made()(a, b, TIMES) for a, b in ((FIRST, LAST), (LAST, THIRD), (THIRD, FIRST), (FIRST, FIRST))]
-    assert all(map(same, chain, fresh))
-
-
 def test_a_shared_frame_is_encoded_once_also_as_another_array(
     made: Callable[..., Rife], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,20 +104,6 @@ def test_a_shared_frame_is_encoded_once_also_as_another_array(
     assert len(seen) == 1
     stage(FIRST, THIRD, TIMES)
     assert len(seen) == 2
-
-
-def test_an_array_that_is_written_over_is_seen_anew(made: Callable[..., Rife]) -> None:
-    stage, buffer = made(), FIRST.copy()
-    stage(buffer, LAST, [0.5])
-    buffer[:] = THIRD
-    assert same(stage(buffer, LAST, [0.5]), made()(THIRD, LAST, [0.5]))
-
-
-def test_sizes_may_change_from_pair_to_pair(made: Callable[..., Rife]) -> None:
-    stage, small = made(), (drawing(21, 34), drawing(21, 34, shift=3))
-    before = stage(FIRST, LAST, [0.5])
-    assert same(stage(*small, [0.5]), made()(*small, [0.5]))
-    assert same(stage(FIRST, LAST, [0.5]), before)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 200), (33, 1), (31, 65), (64, 64), (37, 53)])
