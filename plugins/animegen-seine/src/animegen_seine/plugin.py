@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from animegen import InterpolatorSpec, Needs, Weight, hookimpl, option
 from animegen.errors import UsageError
 from animegen_seine.weights import BASES, MODEL, all_weights
+from animegen_torch.diffusion import options as shared
 from animegen_torch.diffusion.clip import ClipModel
 
 SEINE = ClipModel(
@@ -49,15 +50,9 @@ class ClipOptions:
     guidance_scale: float = option(
         8.0, "How strongly the prompt is followed; 1 is without guidance, at half the time.", min=0, max=50
     )
-    guidance_interval: tuple[float, ...] = option(
-        (0.0, 1.0),
-        "Between which shares of the noise schedule (1 is pure noise) guidance is used, e.g. 0.2,0.9; steps outside "
-        "cost half. All of it is as published.",
-        min=0,
-        max=1,
-    )
+    guidance_interval: tuple[float, ...] = shared.guidance_interval()
     prompt_suffix: str = option(SUFFIX, "What is put behind every prompt; as published. Empty for nothing.")
-    negative_prompt: str = option("", "What the clip is guided away from; nothing as published.")
+    negative_prompt: str = shared.negative_prompt()
     posterior: str = option(
         "sample",
         "What is taken of the encoder's guess at a latent: a sample, as published, or its mean, without chance.",
@@ -73,11 +68,7 @@ class ClipOptions:
         "Width x height that is drawn at, multiples of 8; none is 512x320. 512x512 and 560x240 are published too. "
         "Panels are letterboxed into it, and the clip is brought to the run's --size.",
     )
-    keyframes: str = option(
-        "decoded",
-        "First and last frame: decoded like the others, or copied from the panels.",
-        choices=("decoded", "copied"),
-    )
+    keyframes: str = shared.keyframes()
 
 
 @dataclass(frozen=True)

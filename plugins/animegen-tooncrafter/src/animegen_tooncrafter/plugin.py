@@ -9,6 +9,7 @@ from animegen.errors import UsageError
 from animegen_tooncrafter.sketch.options import SketchOptions
 from animegen_tooncrafter.training import options as training
 from animegen_tooncrafter.weights import MODELS, SKETCH_ENCODERS, all_weights, weights_for
+from animegen_torch.diffusion import options as shared
 from animegen_torch.diffusion.clip import ClipModel
 
 TOONCRAFTER = ClipModel(
@@ -59,13 +60,7 @@ class ClipOptions:
         min=0,
         max=50,
     )
-    guidance_interval: tuple[float, ...] = option(
-        (0.0, 1.0),
-        "Between which shares of the noise schedule (1 is pure noise) guidance is used, e.g. 0.2,0.9; steps outside "
-        "cost half. All of it is as published.",
-        min=0,
-        max=1,
-    )
+    guidance_interval: tuple[float, ...] = shared.guidance_interval()
     motion_fps: int = option(
         10,
         "Frames per second that the motion is meant for, 5 to 30: fewer is larger motion. It is a condition of the "
@@ -73,7 +68,7 @@ class ClipOptions:
         min=1,
         max=60,
     )
-    negative_prompt: str = option("", "What the clip is guided away from; nothing as published.")
+    negative_prompt: str = shared.negative_prompt()
     noise: str = option(
         "device",
         "Where random numbers are drawn: device as published, or cpu, and a seed gives one clip on all devices.",
@@ -87,11 +82,7 @@ class ClipOptions:
     second_pass: bool = option(
         True, "Decode the two frames in the middle once more, as published; without it decoding takes half the time."
     )
-    keyframes: str = option(
-        "decoded",
-        "First and last frame: decoded like the others, or copied from the panels.",
-        choices=("decoded", "copied"),
-    )
+    keyframes: str = shared.keyframes()
     tone: str = option("off", "match takes the drift of brightness and contrast out.", choices=("off", "match"))
 
 

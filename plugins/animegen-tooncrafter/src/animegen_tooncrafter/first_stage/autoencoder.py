@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from animegen_tooncrafter.first_stage.decoder import Decoder
 from animegen_tooncrafter.first_stage.reference import References
 from animegen_tooncrafter.first_stage.sweeps import WHOLE, Chunking, Sweeps, Watch
-from animegen_torch.diffusion.autoencoder.architecture import DOWN, SCALE_FACTOR, FirstStageConfiguration
-from animegen_torch.diffusion.autoencoder.encoder import Encoder, Posterior
-from animegen_torch.diffusion.autoencoder.layers import Conv2d
-from animegen_torch.diffusion.finite import NotFiniteError, is_finite
+from animegen_torch.diffusion.autoencoder.architecture import SCALE_FACTOR, FirstStageConfiguration
+from animegen_torch.diffusion.autoencoder.coder import Coder
+from animegen_torch.diffusion.autoencoder.encoder import Posterior
+from animegen_torch.diffusion.finite import is_finite
 
 
 @dataclass(frozen=True)
@@ -33,29 +33,16 @@ class EncodedKeyframes:
         return EncodedKeyframes(self.latents.to(device), tuple(one.to(device) for one in self.features))
 
 
-class FirstStage(nn.Module):
+class FirstStage(Coder):
     """Encoder and decoder under the names of ``first_stage_model``.
 
     ``post_quant_conv`` is in the published file, but the published pipeline never runs it, and neither does this.
     """
 
+    decoder: Decoder
+
     def __init__(self, configuration: FirstStageConfiguration | None = None) -> None:
-        super().__init__()
-        self.configuration = c = configuration or FirstStageConfiguration()
-        self.encoder = Encoder(c)
-        self.decoder = Decoder(c)
-        self.quant_conv = Conv2d(2 * c.z_channels, 2 * c.embed_dim, 1)
-        self.post_quant_conv = Conv2d(c.embed_dim, c.z_channels, 1)
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """The parameters' type."""
-        return self.quant_conv.weight.dtype
-
-    @property
-    def device(self) -> torch.device:
-        """Where the parameters are."""
-        return self.quant_conv.weight.device
+        super().__init__(configuration, Decoder)
 
     @torch.no_grad()
     def encode(self, pictures: Tensor) -> tuple[Posterior, tuple[Tensor, ...]]:
@@ -65,20 +52,15 @@ class FirstStage(nn.Module):
             NotFiniteError: There are values that are not numbers.
         """
         moments, features = [], []
-        for one in pictures.to(self.device, torch.float32):
-            h, maps = self.encoder(one[None])
-            moments.append(self.quant_conv(h))
+        for one, maps in self.encoded(pictures):
+            moments.append(one)
             features.append([each.to(self.dtype) for each in maps])
         posterior = Posterior.of(torch.cat(moments))
         result = tuple(torch.cat(maps) for maps in zip(*features, strict=True))
         names = ("conv_in", *(f"down.{i}" for i in range(len(result) - 1)), "mid")
         for name, values in zip(names, (result[-1], *result[:-1], posterior.mean), strict=True):
             if not is_finite(values):
-                kind = str(self.dtype).removeprefix("torch.")
-                raise NotFiniteError(
-                    f"the encoder gave numbers that are not finite in {kind}; the first come from {name}.",
-                    hint="animegen weights verify" if kind == "float32" else "use --dtype bfloat16, or float32",
-                )
+                raise self.not_finite("the encoder", f"; the first come from {name}")
         return posterior, result
 
     def encode_keyframes(self, first: Tensor, last: Tensor, noise: Tensor) -> EncodedKeyframes:
@@ -118,7 +100,7 @@ class FirstStage(nn.Module):
                 as published. Without it decoding takes about half the time and the two frames differ a little.
             watch: Called with what each layer of the first pass gives.
         """
-        unscaled = latents.to(self.device, torch.float32) / SCALE_FACTOR
+        unscaled = self.unscaled(latents)
         frames = Sweeps(self.decoder, references, chunking, watch).run(unscaled)
         count = len(unscaled)
         if second_pass and count >= 6:
@@ -128,7 +110,3 @@ class FirstStage(nn.Module):
                 rest, only=(middle - 2, middle)
             )
         return frames
-
-    def latent_size(self, height: int, width: int) -> tuple[int, int]:
-        """(h, w) of the latent of a picture."""
-        return height // DOWN, width // DOWN

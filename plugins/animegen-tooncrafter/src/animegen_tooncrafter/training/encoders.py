@@ -97,11 +97,8 @@ class Encoders:
         assert pixels is not None, "frames are left out only of what is kept"
         texts, images, first_stage = self._all()
         frames = pixels.to(self._device).float().div_(255).mul_(2).sub_(1)
-        moments = []
-        for frame in frames:  # without the features that `FirstStage.encode` gathers for a decoder
-            hidden, _ = first_stage.encoder(frame[None])
-            moments.append(first_stage.quant_conv(hidden))
-        posterior = Posterior.of(torch.cat(moments))
+        # Without the features that `FirstStage.encode` gathers for a decoder.
+        posterior = Posterior.of(torch.cat([one for one, _ in first_stage.encoded(frames)]))
         made = {
             "mean": posterior.mean,
             "logvar": posterior.logvar,
