@@ -140,17 +140,17 @@ class Note:
         except ResourceError:
             return
 
-    def holds_for(self, path: Path, weight: Weight) -> bool:
-        """Whether `path` is still the file that was read, and `weight` the record it was compared with."""
+    def is_of(self, path: Path) -> bool:
+        """Whether `path` is still the file that was read."""
         try:
             stat = path.stat()
         except OSError:
             return False
-        return (self.path, self.size, self.mtime_ns) == (
-            str(path),
-            stat.st_size,
-            stat.st_mtime_ns,
-        ) and self.published == _published(weight)
+        return (self.path, self.size, self.mtime_ns) == (str(path), stat.st_size, stat.st_mtime_ns)
+
+    def holds_for(self, path: Path, weight: Weight) -> bool:
+        """Whether `path` is still the file that was read, and `weight` the record it was compared with."""
+        return self.is_of(path) and self.published == _published(weight)
 
 
 def _published(weight: Weight) -> str:

@@ -124,6 +124,8 @@ class WeightStore:
     ) -> WeightStatus:
         """Bring a file here and verify it; nothing happens when it is here and verified already.
 
+        A file that another plugin has, known by its SHA-256, is linked or copied; nothing is fetched twice.
+
         Asking the user first (licence, size) is the caller's part. Interrupted at any moment, what has
         arrived is kept, and the next call goes on from there.
 
@@ -145,6 +147,8 @@ class WeightStore:
                 return status
             if source_file is not None:
                 return self._adopt(source_file, own, plugin, weight, progress)
+            if (kept := self._twin(own, weight, progress)) is not None:
+                return kept
             if self.offline:
                 raise self._missing(plugin, weight, status)
             own.unlink(missing_ok=True)  # damaged, or it would have been usable
@@ -227,14 +231,22 @@ class WeightStore:
                 f"{source} is not the published {weight.file}: {problem}.",
                 hint=_commands(plugin, weight)[:-1],
             )
-        part = Part(own)
-        part.drop()
-        try:
-            os.link(source.resolve(), part.path)  # no second copy of ten gigabytes on the same disk
-        except OSError:
-            need_room(own.parent, found.size, what=weight.file)
-            _copy(source, part.path, found.size, progress)
-        return self._settle(part, own, weight, str(source), progress)
+        return self._settle(_taken(source, own, found.size, progress), own, weight, str(source), progress)
+
+    def _twin(self, own: Path, weight: Weight, progress: Progress) -> WeightStatus | None:
+        """The same file as another plugin has it, put in its place; None where none was found that is still good."""
+        if weight.sha256 is None:
+            return None
+        for place in sorted(self.folder.glob("*/*.note.json")):
+            note = Note.read(place)
+            if note is None or note.problem or note.sha256 != weight.sha256.lower() or not note.is_of(Path(note.path)):
+                continue
+            try:
+                part = _taken(Path(note.path), own, note.size, progress)
+                return self._settle(part, own, weight, note.source or note.path, progress)
+            except (OSError, ResourceError, PlaceFailed) as trouble:
+                _log.info("%s is not taken from %s: %s", weight.file, note.path, trouble)
+        return None
 
     def _download(
         self, own: Path, plugin: str, weight: Weight, mirrors: Sequence[str], progress: Progress
@@ -317,6 +329,18 @@ def _commands(plugin: str, weight: Weight) -> tuple[str, ...]:
     if not weight.urls:
         return (by_hand,)
     return (f"animegen weights fetch {name if weight.required else one}", by_hand)
+
+
+def _taken(source: Path, own: Path, size: int, progress: Progress) -> Part:
+    """The part of `own`, with all of `source` in it: a link where that is possible, else a copy."""
+    part = Part(own)
+    part.drop()
+    try:
+        os.link(source.resolve(), part.path)  # no second copy of ten gigabytes on the same disk
+    except OSError:
+        need_room(own.parent, size, what=own.name)
+        _copy(source, part.path, size, progress)
+    return part
 
 
 def _copy(source: Path, target: Path, size: int, progress: Progress) -> None:
