@@ -21,6 +21,7 @@ from animegen_cli import complete
 from animegen_cli.group import RUN_PREFIX
 
 SOURCE = "command line"
+FILE = click.Path(path_type=Path)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -51,7 +52,7 @@ def _with(command: F, cls: type[Any], also: Mapping[str, Sequence[str]], more: S
     shared: list[Callable[[Any], Any]] = [
         click.option(
             "--out",
-            type=click.Path(path_type=Path),
+            type=FILE,
             default=Path("runs"),
             show_default=True,
             help="Folder of all runs.",

@@ -12,8 +12,7 @@ from animegen_cli import complete
 from animegen_cli.console import Console
 from animegen_cli.group import Command, pass_console
 from animegen_cli.long_work import say_work, show_plan, work_options, work_settings
-
-FILE = click.Path(path_type=Path)
+from animegen_cli.run_options import FILE
 
 
 @click.command(cls=Command, section="How it is made")

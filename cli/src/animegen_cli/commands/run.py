@@ -13,12 +13,10 @@ from animegen.settings.layers import ConfigLayer
 from animegen_cli import pairs
 from animegen_cli.console import Console
 from animegen_cli.group import Command, pass_console
-from animegen_cli.run_options import SOURCE, command_line_layer, refuse_idle, run_options
+from animegen_cli.run_options import FILE, SOURCE, command_line_layer, refuse_idle, run_options
 
 if TYPE_CHECKING:
     from animegen.registry import Registry
-
-FILE = click.Path(path_type=Path)
 
 
 @click.command(cls=Command)

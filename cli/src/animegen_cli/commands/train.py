@@ -18,11 +18,10 @@ from animegen_cli import complete
 from animegen_cli.console import Console
 from animegen_cli.group import Command, pass_console
 from animegen_cli.long_work import say_work, show_plan, work_options, work_settings
+from animegen_cli.run_options import FILE
 
 if TYPE_CHECKING:
     from animegen.training.training import TrainingRecord
-
-FILE = click.Path(path_type=Path)
 
 
 @click.command(cls=Command, section="How it is trained")

@@ -13,13 +13,12 @@ from animegen.errors import InputError, UsageError
 from animegen.film.options import TABLE, UpsampleOptions
 from animegen_cli.console import Console
 from animegen_cli.group import Command, pass_console
-from animegen_cli.run_options import SOURCE, command_line_layer, options_of, refuse_idle
+from animegen_cli.run_options import FILE, SOURCE, command_line_layer, options_of, refuse_idle
 
 if TYPE_CHECKING:
     from animegen.registry import Registry
     from animegen.settings.layers import ConfigLayer
 
-FILE = click.Path(path_type=Path)
 FEWER = "a smaller video, or fewer devices at once, would"
 
 

@@ -1,8 +1,9 @@
-"""JSON documents that users hand in, read with one clear error that says where they go wrong."""
+"""JSON documents that users hand in or that we left, read with one clear error that says where they go wrong."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,25 @@ def read_json(path: Path, what: str) -> Any:
     except ValueError as error:  # what `json` takes beyond JSON, and numbers too long for Python
         reason = f"not JSON ({error})"
     raise InputError(f"{path} is not {what}: {reason}.")
+
+
+def read_document(path: Path, what: str, schema: int, hint: str | Sequence[str] = ()) -> dict[str, Any]:
+    """A document of ours, which says of which schema it is.
+
+    Args:
+        path: The file.
+        what: As for `read_json`.
+        schema: The version that is known here.
+        hint: What to do about another one.
+
+    Raises:
+        InputError: As `read_json`, or it is of another schema.
+    """
+    document = read_json(path, what)
+    version = document.get("schema_version") if isinstance(document, Mapping) else None
+    if version != schema:
+        raise InputError(f"{path} has schema version {version}; this animegen reads {schema}.", hint=hint)
+    return dict(document)
 
 
 def _refuse(constant: str) -> None:

@@ -17,7 +17,7 @@ from animegen.errors import InputError, InterruptedRun, ResourceError, UsageErro
 from animegen.pipeline.record import Status, ending_kept
 from animegen.registry import Registry
 from animegen.resumable.folder import alone
-from animegen.resumable.record import WorkRecord, differences, identity, read_document, recorded
+from animegen.resumable.record import WorkRecord, differences, identity, read_record, recorded
 from animegen.resumable.settings import WorkKind, WorkSettings, resolve_work
 from animegen.settings.layers import ConfigLayer
 from animegen.training.options import TRAIN
@@ -104,12 +104,12 @@ def test_what_decides_the_result_is_its_identity(tmp_path: Path) -> None:
 def test_the_end_is_kept(tmp_path: Path) -> None:
     record = record_of(DATA)
     with recorded(record, tmp_path, "stopped."):
-        begun = read_document(DATA, tmp_path)
+        begun = read_record(DATA, tmp_path)
         record.finish(DataResult((tmp_path / "deep" / "a.txt",), "1 line", use="it"), tmp_path, ["odd", "odd"])
-    document = read_document(DATA, tmp_path)
+    document = read_record(DATA, tmp_path)
     assert begun and document and (begun["status"], document["status"]) == ("running", "done")
     assert document["outputs"] == ["deep/a.txt"] and document["use"] == "it" and document["seconds"] >= 2.0
-    assert read_document(TRAIN, tmp_path) is None
+    assert read_record(TRAIN, tmp_path) is None
 
 
 def test_only_the_first_of_several_processes_writes(tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_whatever_ends_it_is_recorded(
     ):
         raise raised
     assert found.value.hints == hints
-    document = read_document(DATA, tmp_path)
+    document = read_record(DATA, tmp_path)
     assert document and (document["status"], document["error"]) == (status, error)
 
 
@@ -153,10 +153,10 @@ def test_a_record_that_cannot_be_written_hides_no_error() -> None:
 def test_a_document_of_another_version_is_refused(tmp_path: Path) -> None:
     (tmp_path / "train.json").write_text('{"schema_version": 7}')
     with pytest.raises(InputError, match="has schema version 7; this animegen reads 1"):
-        read_document(TRAIN, tmp_path)
+        read_record(TRAIN, tmp_path)
     (tmp_path / "train.json").write_text("[]")
     with pytest.raises(InputError, match="schema version None"):
-        read_document(TRAIN, tmp_path)
+        read_record(TRAIN, tmp_path)
 
 
 def test_one_works_on_a_folder_at_a_time(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from animegen.errors import ResourceError, UsageError
 from animegen.pipeline.progress import Reporter
 from animegen.resumable.folder import LOCK, alone
 from animegen.resumable.plan import plan_lines, refuse_too_much
-from animegen.resumable.record import WorkRecord, differences, read_document, recorded
+from animegen.resumable.record import WorkRecord, differences, read_record, recorded
 from animegen.resumable.settings import WorkSettings
 from animegen.resumable.work import Work
 from animegen.weights.store import WeightStore
@@ -64,7 +64,7 @@ class Making:
     ) -> None:
         self.settings, self.material, self.out = settings, tuple(material), out
         self._work = Work(settings, material, reporter, weights)
-        earlier = read_document(DATA, out)
+        earlier = read_record(DATA, out)
         if earlier is None and out.is_dir() and any(path.name != LOCK for path in out.iterdir()):
             raise UsageError(f"{out} holds something else than a dataset.", hint="name another folder: --out DIR")
         self._anew = force and earlier is not None
@@ -80,8 +80,7 @@ class Making:
         """
         data = self.settings.values
         how = f"{data.jobs} process{'es' if data.jobs > 1 else ''}; {data.device}, {data.dtype}"
-        told = plan_lines(self.settings.stage, self._plan, ("work", how))
-        return [*told, *(("note", text) for text in self._work.warnings)]
+        return [*plan_lines(self.settings.stage, self._plan, ("work", how), self._work.warnings)]
 
     def check(self) -> None:
         """Refuse what cannot go well. Raises ResourceError where a device has too little memory."""

@@ -14,8 +14,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from animegen.documents import read_json
-from animegen.errors import AnimeGenError, InputError, InterruptedRun, UsageError
+from animegen.documents import read_document
+from animegen.errors import AnimeGenError, InterruptedRun, UsageError
 from animegen.settings.layers import ConfigLayer
 from animegen.settings.resolve import Settings
 from animegen.settings.roles import Role
@@ -185,17 +185,12 @@ def read_record(path: Path, *, command: Command | None = None) -> dict[str, Any]
         UsageError: It was made by another command.
     """
     path = path / FILE_NAME if path.is_dir() else path
-    document = read_json(path, "a run.json")
-    version = document.get("schema_version") if isinstance(document, Mapping) else None
-    if version != SCHEMA_VERSION:
-        raise InputError(
-            f"{path} has schema version {version}; this animegen reads {SCHEMA_VERSION}.",
-            hint="a run.json is read by the version of animegen that its environment names, and newer ones",
-        )
+    hint = "a run.json is read by the version of animegen that its environment names, and newer ones"
+    document = read_document(path, "a run.json", SCHEMA_VERSION, hint)
     made_by = document.get("command", "run")
     if command not in (None, made_by):
         raise UsageError(f"{path} was made by animegen {made_by}.", hint=f"animegen {made_by} --from {path}")
-    return dict(document)
+    return document
 
 
 def record_layer(document: Mapping[str, Any]) -> ConfigLayer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,8 +54,8 @@ class WorkResult:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
-def plan_lines(stage: Stage, plan: WorkPlan, how: tuple[str, str]) -> Iterator[tuple[str, str]]:
-    """(label, text) of a plan; `how` it goes comes before the memory."""
+def plan_lines(stage: Stage, plan: WorkPlan, how: tuple[str, str], notes: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """(label, text) of a plan; `how` it goes comes before the memory, further `notes` at the end."""
     yield "plan", f"{stage.name} {stage.plugin.version}: {plan.summary}"
     yield "from", plan.material
     yield from plan.lines
@@ -64,7 +64,7 @@ def plan_lines(stage: Stage, plan: WorkPlan, how: tuple[str, str]) -> Iterator[t
         what = f" ({demand.what})" if demand.what else ""
         free = f" ({in_words(demand.have)} free)" if demand.have is not None else ""
         yield "need", f"{in_words(demand.need)} on {demand.device}{what}{free}"
-    for text in plan.warnings:
+    for text in (*plan.warnings, *notes):
         yield "note", text
 
 

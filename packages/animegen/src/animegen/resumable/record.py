@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from animegen.atomic import write_bytes
-from animegen.documents import read_json
-from animegen.errors import InputError
+from animegen.documents import read_document
 from animegen.options import describe_options, to_json
 from animegen.pipeline.record import Status, ending_kept, environment
 from animegen.pipeline.session import named_files
@@ -135,20 +134,14 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return "; ".join(told)
 
 
-def read_document(kind: WorkKind[Any], folder: Path) -> dict[str, Any] | None:
+def read_record(kind: WorkKind[Any], folder: Path) -> dict[str, Any] | None:
     """The document of what `folder` holds, or None.
 
     Raises:
         InputError: There is one, but it cannot be read, or is of a schema this version does not know.
     """
     path = folder / kind.file
-    if not path.is_file():
-        return None
-    document = read_json(path, f"a {kind.file}")
-    version = document.get("schema_version") if isinstance(document, Mapping) else None
-    if version != SCHEMA_VERSION:
-        raise InputError(f"{path} has schema version {version}; this animegen reads {SCHEMA_VERSION}.")
-    return dict(document)
+    return read_document(path, f"a {kind.file}", SCHEMA_VERSION) if path.is_file() else None
 
 
 @contextmanager

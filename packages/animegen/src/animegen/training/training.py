@@ -17,7 +17,7 @@ from typing import Any
 from animegen.errors import UsageError
 from animegen.pipeline.progress import Reporter
 from animegen.resumable.plan import plan_lines, refuse_too_much
-from animegen.resumable.record import WorkRecord, differences, read_document, recorded
+from animegen.resumable.record import WorkRecord, differences, read_record, recorded
 from animegen.resumable.settings import WorkSettings
 from animegen.resumable.work import Work
 from animegen.training.losses import Losses
@@ -73,7 +73,7 @@ class Training:
     ) -> None:
         self.settings, self.material, self.out = settings, material, out
         self._work = Work(settings, [material], reporter, weights)
-        earlier = read_document(TRAIN, out)
+        earlier = read_record(TRAIN, out)
         if earlier is not None and not (resume or force):
             done, steps = earlier["step"], earlier["train"]["steps"]["value"]
             raise UsageError(
@@ -95,8 +95,7 @@ class Training:
         train = self.settings.values
         done = f", {self._earlier['step']} of them done" if self._earlier else ""
         how = f"{train.steps:,}{done}; seed {train.seed}; {train.device}, {train.dtype}"
-        told = plan_lines(self.settings.stage, self._plan, ("steps", how))
-        return [*told, *(("note", text) for text in self._work.warnings)]
+        return [*plan_lines(self.settings.stage, self._plan, ("steps", how), self._work.warnings)]
 
     def check(self) -> None:
         """Refuse what cannot go well. Raises ResourceError where a device has too little memory."""
