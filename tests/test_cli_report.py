@@ -28,7 +28,7 @@ def test_runs_become_an_evaluation_and_a_page(
 def test_what_cannot_be_shown_is_one_line(animegen: Callable[..., Any], place: Path) -> None:
     result = animegen("report", "nowhere")
     assert (result.code, len(result.errors)) == (4, 1)
-    assert "there is no folder nowhere" in result.err
+    assert "nowhere does not exist" in result.err
     (place / "thesis").mkdir()
     (place / "thesis" / "years.tex").write_text("of work")
     assert animegen("report", "thesis").code == 4

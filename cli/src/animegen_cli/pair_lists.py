@@ -16,6 +16,8 @@ _ALSO = {"license": "licence", "attribution": "source"}
 _BY_COUNT = {2: ("first", "last"), 3: ("id", "first", "last"), 4: ("id", "first", "last", "prompt")}
 _AB = re.compile(r"(.+)[-_. ]([ab])", re.IGNORECASE)
 _HINT = "a line is: id, first, last, prompt, separated by tabs; paths are relative to the table"
+_FOLDER_HINT = "a folder of pairs holds pictures: NAME_a with NAME_b, or each with the next"
+_MAKE_HINT = "animegen panels PAGES makes pairs from pages: FOLDER/pairs.tsv"
 
 
 @dataclass(frozen=True)
@@ -49,18 +51,25 @@ def read_pairs(source: Path) -> list[Item]:
         InputError: It cannot be read, or holds no pairs.
         UsageError: A line of the table is not a pair; the message has its number.
     """
-    items = _folder_pairs(source) if source.is_dir() else _table_pairs(source)
-    if not items:
-        what = "fewer than two pictures" if source.is_dir() else "no line with a pair"
-        raise InputError(f"{source} holds {what}.", hint=_HINT)
-    return items
+    if source.is_dir():
+        if items := _folder_pairs(source):
+            return items
+        raise InputError(f"{source} holds fewer than two pictures.", hint=(_FOLDER_HINT, _MAKE_HINT))
+    if items := _table_pairs(source):
+        return items
+    raise InputError(f"{source} holds no line with a pair.", hint=_HINT)
 
 
 def _table_pairs(path: Path) -> list[Item]:
     try:
         text = path.read_text("utf-8-sig")
+    except FileNotFoundError:
+        from animegen.imageio import no_such_file
+
+        absent = no_such_file(path)
+        raise InputError(absent.message, hint=(*absent.hints, _MAKE_HINT)) from None
     except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}.") from None
+        raise InputError(f"{path} cannot be read: {error.strerror}.", hint=_HINT) from None
     except UnicodeDecodeError:
         raise InputError(f"{path} is not a text file in UTF-8.", hint=_HINT) from None
     rows = [

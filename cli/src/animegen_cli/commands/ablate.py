@@ -89,7 +89,9 @@ def ablate(
             hint="to make everything anew: another --out",
         )
     if not study or Path(study).name != study or study.startswith("."):
-        raise UsageError(f"--study {study!r} is no name of a folder below --out.")
+        raise UsageError(
+            f"--study {study!r} is no name of a folder below --out.", hint="a name alone, as in --study first"
+        )
     from animegen.pipeline.pipeline import usual_layers
     from animegen_cli.environment import installed
     from animegen_cli.reporters import reporter_for

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from animegen.errors import InputError
 from animegen_cli.commands.evaluate import require_evaluation
 from animegen_cli.console import Console
 from animegen_cli.group import Command, pass_console
@@ -46,4 +47,12 @@ def _side(text: str) -> Side:
     if Path(text).exists():
         return open_side(Path(text))
     folder, _, config = text.partition(":")
+    if not Path(folder).exists():
+        raise InputError(
+            f"{folder} does not exist.",
+            hint=(
+                "animegen evaluate CLIPS... --out FOLDER makes an evaluation; A and B are FOLDER, or FOLDER:SYSTEM",
+                "two systems of one evaluation: animegen compare A B --in FOLDER",
+            ),
+        )
     return open_side(Path(folder), config)

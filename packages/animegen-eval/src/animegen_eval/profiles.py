@@ -145,9 +145,12 @@ def adjusted(profile: Profile, *, gaps: tuple[int, ...] = (), parts: int | None 
         UsageError: The profile has none, or a gap is below 2.
     """
     if (gaps or parts) and not profile.gaps:
-        raise UsageError(f"{profile.name} cuts nothing out of clips, so it has no gaps and no parts.")
+        raise UsageError(
+            f"{profile.name} cuts nothing out of clips, so it has no gaps and no parts.",
+            hint="leave --gap and --parts out; with --interpolator NAME, frames are drawn between those of real clips",
+        )
     if any(gap < 2 for gap in gaps):
-        raise UsageError(f"a gap of {min(gaps)} leaves no frame to draw; the least is 2.")
+        raise UsageError(f"a gap of {min(gaps)} leaves no frame to draw; the least is 2.", hint="--gap 2")
     return replace(profile, gaps=tuple(sorted(set(gaps))) or profile.gaps, parts=parts or profile.parts)
 
 

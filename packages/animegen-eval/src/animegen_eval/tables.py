@@ -22,12 +22,14 @@ import pyarrow.parquet
 from animegen.atomic import replacing, write_bytes
 from animegen.documents import read_json
 from animegen.errors import InputError
+from animegen.imageio import no_such_file
 from animegen_eval.rows import COLUMNS, SCHEMA_VERSION, Row
 from animegen_eval.statistics.records import plain
 from animegen_eval.summary import Summary
 
 SUMMARY = "summary.json"
 KIND = "animegen-evaluation"
+MAKE_HINT = "animegen evaluate CLIPS... --out FOLDER makes an evaluation, animegen ablate PAIRS a study"
 _TYPES = {
     "run": pa.string(),
     "config": pa.string(),
@@ -113,14 +115,23 @@ def read_summary(folder: Path) -> dict[str, Any]:
     Raises:
         InputError: It is none, or of a schema this version does not know.
     """
+    if not folder.exists():
+        absent = no_such_file(folder)
+        raise InputError(absent.message, hint=(*absent.hints, MAKE_HINT))
     path = folder / SUMMARY if folder.is_dir() else folder
-    document = read_json(path, "the summary of an evaluation")
+    if not path.exists():
+        raise InputError(f"{folder} holds no evaluation.", hint=(f"there is no {SUMMARY} in it", MAKE_HINT))
+    try:
+        document = read_json(path, "the summary of an evaluation")
+    except InputError as error:
+        raise InputError(error.message, hint=(*error.hints, MAKE_HINT)) from None
     if not isinstance(document, dict) or document.get("kind") != KIND:
-        raise InputError(
-            f"{path} is no summary of an evaluation.", hint="animegen evaluate ... --out FOLDER writes one"
-        )
+        raise InputError(f"{path} is no summary of an evaluation.", hint=MAKE_HINT)
     if document.get("schema_version") != SCHEMA_VERSION:
-        raise InputError(f"{path} has schema version {document.get('schema_version')}; this reads {SCHEMA_VERSION}.")
+        raise InputError(
+            f"{path} has schema version {document.get('schema_version')}; this reads {SCHEMA_VERSION}.",
+            hint="evaluate again with this animegen; what is still right is not measured twice",
+        )
     return document
 
 
@@ -135,7 +146,10 @@ def read_rows(folder: Path, name: str = "clips") -> tuple[Row, ...]:
         table = pa.parquet.read_table(path)
         return tuple(Row(**{column: row[column] for column in COLUMNS}) for row in table.to_pylist())
     except (OSError, pa.ArrowInvalid, KeyError) as error:
-        raise InputError(f"{path} cannot be read as a table of an evaluation: {error}.") from error
+        raise InputError(
+            f"{path} cannot be read as a table of an evaluation: {error}.",
+            hint="the same animegen evaluate ... writes it again; what was measured is not measured twice",
+        ) from error
 
 
 def number(value: float | None) -> str:

@@ -71,6 +71,7 @@ def _checked(group: Sequence[Source], true: Source | None) -> int:
         raise InputError(
             f"{name} of {short[0]} has {counts[short[0]]} frame{'s' * (counts[short[0]] != 1)}; "
             "a clip between two panels has at least one between them.",
+            hint="name other clips; animegen run --frames N makes one of N frames",
         )
     told = ", ".join(f"{label} {count}" for label, count in counts.items())
     seconds = {Fraction(len(source.pictures) - 1) / source.fps for source in who.values() if source.fps is not None}

@@ -212,7 +212,7 @@ def test_what_is_no_study_is_refused(tmp_path: Path, make_evaluation: Callable[.
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"summary\.json"):
         build_report(tmp_path / "empty")
-    with pytest.raises(InputError, match=r"there is no folder .*nowhere"):
+    with pytest.raises(InputError, match=r"nowhere does not exist"):
         build_report(tmp_path / "nowhere")
     with pytest.raises(InputError, match="holds no scores"):
         build_report(make_evaluation([]))

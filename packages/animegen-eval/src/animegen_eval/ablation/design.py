@@ -61,14 +61,17 @@ class AblationFactor:
         names = [level.name for level in self.levels]
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
-            raise UsageError(f"factor {self.key} has the level {twice} twice.")
+            raise UsageError(f"factor {self.key} has the level {twice} twice.", hint="name each level once")
         if len(names) < 2:
             raise UsageError(
                 f"factor {self.key} has one level alone, {names[0] if names else '(none)'}; nothing would be compared.",
                 hint=f"give it two or more, the baseline first: --vary {self.key}=none,...",
             )
         if len(names) > len(_DIGITS):
-            raise UsageError(f"factor {self.key} has {len(names)} levels; at most {len(_DIGITS)}.")
+            raise UsageError(
+                f"factor {self.key} has {len(names)} levels; at most {len(_DIGITS)}.",
+                hint="share them out among several studies: --study NAME",
+            )
 
 
 @dataclass(frozen=True)

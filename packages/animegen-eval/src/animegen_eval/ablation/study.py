@@ -72,7 +72,10 @@ def read_study(folder: Path) -> Study:
     document = read_json(folder / FILE_NAME, "a study.json")
     if not isinstance(document, dict) or document.get("schema_version") != SCHEMA_VERSION:
         version = document.get("schema_version") if isinstance(document, dict) else None
-        raise InputError(f"{folder / FILE_NAME} has schema version {version}; this animegen reads {SCHEMA_VERSION}.")
+        raise InputError(
+            f"{folder / FILE_NAME} has schema version {version}; this animegen reads {SCHEMA_VERSION}.",
+            hint="name another folder with --study",
+        )
     fixed = {name: document[name] for name in _FIXED if name in document}
     if len(fixed) < len(_FIXED):
         raise InputError(f"{folder / FILE_NAME} is no record of a study.", hint="name another folder with --study")

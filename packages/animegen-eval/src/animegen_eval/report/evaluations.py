@@ -27,8 +27,8 @@ def read_evaluation(folder: Path) -> Material:
     Raises:
         InputError: It is none, or damaged, or has no rows.
     """
-    folder = folder if folder.is_dir() else folder.parent
     document = read_summary(folder)
+    folder = folder if folder.is_dir() else folder.parent
     rows = read_rows(folder)
     if not rows:
         raise InputError(f"{folder} holds no scores.", hint="animegen evaluate says why it had none")

@@ -28,10 +28,6 @@ def read_material(folder: Path) -> Material:
     Raises:
         InputError: It is neither, or is damaged.
     """
-    if not folder.exists():
-        raise InputError(
-            f"there is no folder {folder}.", hint="animegen evaluate --out DIR and animegen ablate make what is shown"
-        )
     if not (folder / FILE_NAME).is_file() if folder.is_dir() else folder.name != FILE_NAME:
         return read_evaluation(folder)
     study = read_study(folder if folder.is_dir() else folder.parent)
@@ -44,7 +40,10 @@ def read_material(folder: Path) -> Material:
     try:
         return _with_design(scored, study)
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{study.folder / FILE_NAME} is damaged: {error!r}.") from None
+        raise InputError(
+            f"{study.folder / FILE_NAME} is damaged: {error!r}.",
+            hint="with a --study of another name, animegen ablate makes the study again from the results it kept",
+        ) from None
 
 
 def _with_design(scored: Material, study: Study) -> Material:

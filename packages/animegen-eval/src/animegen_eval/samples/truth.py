@@ -48,7 +48,10 @@ def _manifest(path: Path) -> dict[str, str]:
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     if not rows or not {"clip", "truth"} <= set(rows[0]):
-        raise InputError(f"{path} has no columns clip and truth, or no rows.")
+        raise InputError(
+            f"{path} has no columns clip and truth, or no rows.",
+            hint="its first line is: clip, truth, separated by a tab; without the file, names must be equal",
+        )
     return {row["clip"]: row["truth"] for row in rows}
 
 

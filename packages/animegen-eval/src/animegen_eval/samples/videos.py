@@ -24,4 +24,7 @@ def stored(path: Path) -> Storage:
             context = container.streams.video[0].codec_context
             return Storage("video", str(context.name), str(context.pix_fmt))
     except (av.FFmpegError, IndexError, OSError) as error:
-        raise InputError(f"{path} is not a video this program can read ({error}).") from error
+        raise InputError(
+            f"{path} is not a video this program can read ({error}).",
+            hint="a folder of its frames as PNG will do, and loses nothing",
+        ) from error

@@ -104,7 +104,7 @@ def compare(
     """
     how = resampling or Resampling()
     if not a:
-        raise InputError("There is no metric to compare.")
+        raise InputError("There is no metric to compare.", hint="--metric NAME names one")
     _same("metrics", set(a), set(b))
     directions = better or {}
     rows = [_compare(metric, a[metric], b[metric], directions.get(metric, "none"), how) for metric in a]
@@ -125,7 +125,10 @@ def _compare(metric: str, a: Clips, b: Clips, better: Better, how: Resampling) -
         else:
             pairs.append((first, second))
     if not pairs:
-        raise InputError(f"{metric} has no clip with a value on both sides, of {len(dropped)}.")
+        raise InputError(
+            f"{metric} has no clip with a value on both sides, of {len(dropped)}.",
+            hint="--metric NAME compares others; the tables of both sides say why values are missing",
+        )
     left, right = np.array(pairs, np.float64).T
     with np.errstate(invalid="ignore"):
         differences = np.where(left == right, 0.0, right - left)
