@@ -112,9 +112,23 @@ def test_held_out_middles_tell_a_system_from_a_control(animegen: Call, clips: Pa
         if one["quantity"] == "psnr" and one["headline"] and not (one["control"] or one["stratum"])
     }
     assert means["flow"] > means["crossfade"] + 3
+    drawn = {one["name"]: one["drawn"] for one in document["interpolators"]}
+    assert [(row["gap"], row["pairs"], row["warned"]) for row in drawn["crossfade"]] == [(2, 7, 0)]
+    assert drawn["flow"][0]["seconds"] > 0
+    assert lines["flow"].split()[:3] == ["flow", "all", "2"] and "s a pair" in lines["drawn"]
     again = animegen("evaluate", clips, *HELD, "--out", "one")
     assert "measured before" in again.err or "made before" in again.err
-    assert again.out == result.out
+    assert again.out == result.out  # what drawing took included, though nothing was drawn
+
+
+def test_a_dissolve_that_was_warned_of_is_counted(animegen: Call, clips: Path) -> None:
+    options = ("--interpolator", "flow", "-o", "flow.least_found=1", "--gap", "4", "--metric", "psnr", "--by", "clip")
+    result = animegen("evaluate", clips, *options, "--json")
+    assert result.code == 0, result.err
+    (flow,) = json.loads(result.out)["interpolators"]
+    assert [(row["clip"], row["pairs"], row["warned"]) for row in flow["drawn"]] == [("long", 2, 2), ("short", 1, 1)]
+    assert "plain dissolve" in flow["drawn"][0]["warning"]
+    assert flow["drawn"][0]["warning"] in animegen("evaluate", clips, *options).out
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from animegen_cli.console import Console, columns
 
@@ -34,6 +34,7 @@ def say_evaluation(console: Console, evaluation: Evaluation) -> None:
         figures = [one for one in native if one.gap == gap]
         _block(console, f"{_title('', '', gap)}, every step at its own frame rate: read it beside repeat only", figures)
     _gates(console, summary)
+    _drawn(console, evaluation.facts.get("interpolators", ()))
     if any(one.rank == 1 for one in shown):
         console.text("*: the best mean; whether that is more than chance, animegen compare says. [name]: a control.")
     if any(one.infinite for one in shown):
@@ -114,6 +115,26 @@ def _gates(console: Console, summary: Summary) -> None:
         return
     lines = [_gate(gate) for gate in summary.gates]
     console.table(("gate", "system", "gap", "value", "must be", "verdict"), lines)
+    console.text("")
+
+
+def _drawn(console: Console, interpolators: Sequence[Mapping[str, Any]]) -> None:
+    """What drawing took, and where an interpolator said something of what it drew."""
+    from animegen_eval.tables import number
+
+    rows = [(one["name"], line) for one in interpolators for line in one["drawn"]]
+    if not rows:
+        return
+    console.table(
+        ("drawn by", "clips", "gap", "pairs", "s a pair", "warned of"),
+        [
+            (name, " ".join(part for part in (line["title"], line["clip"]) if part) or "all", str(line["gap"]),
+             str(line["pairs"]), number(line["seconds"]), str(line["warned"]))
+            for name, line in rows
+        ],
+    )  # fmt: skip
+    for name in dict.fromkeys(name for name, line in rows if line["warning"]):
+        console.text(f"{name}: {next(line['warning'] for other, line in rows if other == name and line['warning'])}")
     console.text("")
 
 

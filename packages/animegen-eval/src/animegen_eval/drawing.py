@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from animegen.media import Panel, PanelPair
 from animegen.pipeline.hashing import json_digest
@@ -18,6 +18,7 @@ from animegen.pipeline.store import DiskStore, MemoryStore, Store
 from animegen.settings.layers import ConfigLayer
 from animegen.settings.resolve import Choice, resolve_settings
 from animegen.stages import InterpolatorSpec
+from animegen_eval.drawn import Drawn, DrawnRecords, row
 from animegen_eval.samples.pictures import Held, Made, Memory, Pictures
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class Drawing:
         self._session = Session(self._settings, store, weights=weights, reporter=Reporter())
         self._memory = memory
         self._alone = threading.Lock()
+        self._records = DrawnRecords(None if folder is None else folder / "pairs")
+        self._asked: dict[str, tuple[int, str, str]] = {}
         self._session.check(self._choice)
 
     @property
@@ -84,8 +87,14 @@ class Drawing:
         """What makes it draw what it draws."""
         return {**self._session.identity(self._choice), "seed": self._settings.run.values.seed}
 
-    def between(self, ends: Pictures, count: int) -> Pictures:
-        """`count` frames, of which the first and the last are the two pictures of `ends`; drawn when asked for."""
+    def between(self, ends: Pictures, count: int, *, title: str = "", clip: str = "") -> Pictures:
+        """`count` frames, of which the first and the last are the two pictures of `ends`; drawn when asked for.
+
+        Args:
+            ends: The two pictures.
+            count: Frames, ends included.
+            title, clip: Where they come from, for `drawn`.
+        """
         how = [json_digest(self.identity()), ends.digest]
 
         def draw() -> Iterator[Image]:
@@ -98,9 +107,23 @@ class Drawing:
                 job = Job(self._session, PanelPair(Panel(first), Panel(last)))
                 job.interpolate()
                 frames = RestoredFrames(job)
+                step = job.records[-1]
+                if made.digest not in self._records:
+                    self._records.put(made.digest, Drawn(None if step.cached else step.seconds, tuple(step.warnings)))
             yield from frames
 
-        return Held(Made(how, count, ends.size, draw), self._memory)
+        made = Made(how, count, ends.size, draw)
+        self._asked[made.digest] = count - 1, title, clip
+        return Held(made, self._memory)
+
+    def drawn(self, by: str = "config") -> list[dict[str, Any]]:
+        """What drawing took and what was said: a line for each gap, and each title or clip where `by` says so."""
+        lines: dict[tuple[int, str, str], list[Drawn]] = {}
+        for key, (gap, title, clip) in self._asked.items():
+            if (record := self._records.get(key)) is not None:
+                line = gap, title if by != "config" else "", clip if by == "clip" else ""
+                lines.setdefault(line, []).append(record)
+        return [{"gap": gap, "title": title, "clip": clip, **row(pairs)} for (gap, title, clip), pairs in lines.items()]
 
     def close(self) -> None:
         """Let go of the stage."""

@@ -220,10 +220,12 @@ class Evaluator:
                 hint="python -m pip install animegen-video-metrics",
             )
         if wrong := [metric.stage.name for metric in chosen if metric.spec.over != over]:
-            other = (
-                "sets of clips: --profile clip-set is for it" if over == "clip" else "single clips, not sets of them"
+            other, hint = (
+                ("sets of clips", "--profile clip-set is for it")
+                if over == "clip"
+                else ("single clips, not sets of them", "leave --profile clip-set out, or this metric")
             )
-            raise UsageError(f"{', '.join(wrong)} measures {other}.")
+            raise UsageError(f"{', '.join(wrong)} measures {other}.", hint=hint)
         return chosen
 
     def _items(self, layers: Sequence[ConfigLayer]) -> list[Item]:
@@ -299,7 +301,9 @@ class Evaluator:
             argv=self.request.argv,
             by=self.request.by,
         )
-        found["interpolators"] = [{"name": one.name, **one.identity()} for one in self.drawings]
+        found["interpolators"] = [
+            {"name": one.name, **one.identity(), "drawn": one.drawn(self.request.by)} for one in self.drawings
+        ]
         if self.profile.dataset:
             found["subsets"] = {name: len(clips) for name, clips in members(self.sources).items()}
             found["published"] = published.facts(self.sources)

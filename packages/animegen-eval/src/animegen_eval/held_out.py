@@ -121,7 +121,7 @@ def items(profile: Profile, parts: Sequence[Part], drawings: Sequence[Drawing], 
         whole = (*paired, Variant("steps", "step"), Variant("clip", "clip"))
         for drawing in drawings:
             if drawing.spec.frames in (None, count):
-                drawn = drawing.between(part.ends, count)
+                drawn = drawing.between(part.ends, count, title=part.source.title, clip=part.source.name)
                 yield _item(part, drawn, drawing.name, whole)
                 yield from _in_region(profile, part, drawn, drawing.name)
         for name, made in controls.from_panels(part.ends, count, memory).items():
