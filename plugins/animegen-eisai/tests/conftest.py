@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 import torch
 
+from animegen.imageio import write_image
+from animegen_eisai.data.manifest import TripletRow, write_manifest
 from animegen_eisai.plugin import EisaiOptions
 from animegen_eisai.refinement import DistanceTransformModule
 from animegen_eisai.stage import Eisai
@@ -20,6 +23,8 @@ from animegen_torch.rfr import Rfr
 
 Tensors = dict[str, torch.Tensor]
 
+H, W = 128, 160
+"""Of the triplets to learn from."""
 NETWORKS: dict[str, tuple[type[torch.nn.Module], str]] = {
     "ssl": (SoftsplatLite, ""),
     "dtm": (DistanceTransformModule, ""),
@@ -77,3 +82,41 @@ def made(files: dict[str, Path], stage_context: Callable[..., Any]) -> Callable[
         return Eisai(EisaiOptions(**values), stage_context(weights=files, dtype=dtype))
 
     return make
+
+
+def _drawing(x: float, seed: int) -> np.ndarray:
+    """A box with a dark outline on plain ground."""
+    generator = np.random.default_rng(seed)
+    ground, colour = generator.integers(150, 250, 3), generator.integers(40, 220, 3)
+    picture = np.broadcast_to(ground, (H, W, 3)).astype(np.uint8).copy()
+    left, top = round(x), 30 + 5 * seed
+    picture[top : top + 50, left : left + 44] = 10
+    picture[top + 3 : top + 47, left + 3 : left + 41] = colour
+    return picture
+
+
+@pytest.fixture(scope="session")
+def drawing() -> Callable[..., np.ndarray]:
+    """``drawing(x, seed)``: a box with a dark outline, (128, 160, 3) uint8: the least in which lines are found."""
+    return _drawing
+
+
+@pytest.fixture(scope="session")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four triplets as ``animegen data rrld`` leaves them, with true flows of a box that moves 16 pixels."""
+    folder = tmp_path_factory.mktemp("material")
+    rows = []
+    for seed in range(4):
+        slots = (3 * seed + 1, 3 * seed + 2, 3 * seed + 3)
+        name = "-".join(f"{slot:06d}" for slot in slots)
+        for k, slot in enumerate(slots):
+            write_image(folder / "clip" / "images" / name / f"{slot:06d}.png", _drawing(30 + 8 * k, seed))
+        flows = torch.zeros(2, 2, H, W)
+        top = 30 + 5 * seed
+        flows[0, 1, top : top + 50, 46:90] = -16
+        flows[1, 1, top : top + 50, 30:74] = 16
+        (folder / "clip" / "flows").mkdir(exist_ok=True)
+        torch.save(flows, folder / "clip" / "flows" / f"{name}.pt")
+        rows.append(TripletRow("clip", slots, 0.0, 0, f"clip/images/{name}", f"clip/flows/{name}.pt", 0.1, 0.1))
+    write_manifest(folder, rows)
+    return folder

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,9 @@ from animegen_eisai.training.trainer import BEST, LAST, EisaiTrainer
 from animegen_testing.context import FakeContext
 from animegen_torch.training.loop import derived_seed
 
+Drawing = Callable[..., np.ndarray]
 H, W = 128, 160
-"""The least at which lines are found."""
+"""Of the triplets of `material`."""
 OPTIONS = EisaiTrainingOptions(
     width=W,
     height=H,
@@ -59,38 +60,6 @@ OPTIONS = EisaiTrainingOptions(
 def _small_features(monkeypatch: pytest.MonkeyPatch) -> None:
     """Features see frames at a quarter of their usual size, so that a step takes a fraction of a second."""
     monkeypatch.setattr(features, "SHORT_SIDE", 64)
-
-
-def drawing(x: float, seed: int) -> np.ndarray:
-    """A box with a dark outline on plain ground."""
-    generator = np.random.default_rng(seed)
-    ground, colour = generator.integers(150, 250, 3), generator.integers(40, 220, 3)
-    picture = np.broadcast_to(ground, (H, W, 3)).astype(np.uint8).copy()
-    left, top = round(x), 30 + 5 * seed
-    picture[top : top + 50, left : left + 44] = 10
-    picture[top + 3 : top + 47, left + 3 : left + 41] = colour
-    return picture
-
-
-@pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Four triplets as ``animegen data rrld`` leaves them, with true flows of a box that moves 16 pixels."""
-    folder = tmp_path_factory.mktemp("material")
-    rows = []
-    for seed in range(4):
-        slots = (3 * seed + 1, 3 * seed + 2, 3 * seed + 3)
-        name = "-".join(f"{slot:06d}" for slot in slots)
-        for k, slot in enumerate(slots):
-            write_image(folder / "clip" / "images" / name / f"{slot:06d}.png", drawing(30 + 8 * k, seed))
-        flows = torch.zeros(2, 2, H, W)
-        top = 30 + 5 * seed
-        flows[0, 1, top : top + 50, 46:90] = -16
-        flows[1, 1, top : top + 50, 30:74] = 16
-        (folder / "clip" / "flows").mkdir(exist_ok=True)
-        torch.save(flows, folder / "clip" / "flows" / f"{name}.pt")
-        rows.append(TripletRow("clip", slots, 0.0, 0, f"clip/images/{name}", f"clip/flows/{name}.pt", 0.1, 0.1))
-    write_manifest(folder, rows)
-    return folder
 
 
 @pytest.fixture(scope="session")
@@ -160,7 +129,9 @@ def test_it_learns_and_what_is_frozen_stays_bit_for_bit(
     assert float(found[1].lpips) < 0.8 * float(found[0].lpips)
 
 
-def test_rfr_and_the_loss_do_not_move(material: Path, weights: dict[str, Path], tmp_path: Path) -> None:
+def test_rfr_and_the_loss_do_not_move(
+    drawing: Drawing, material: Path, weights: dict[str, Path], tmp_path: Path
+) -> None:
     """RFR finds flows where there are none, and gives the loss that its flows, stored, would have given."""
     lean = tmp_path / "lean"
     rows = [replace(TripletRow("", (1, 2, 3), 0.0, 0, f"{n}", None, 0.1, 0.1), images=f"{n}") for n in range(2)]
@@ -219,7 +190,7 @@ def test_stopped_and_taken_up_gives_the_same_files(material: Path, weights: dict
 
 @pytest.mark.slow
 def test_what_was_learnt_is_what_the_stage_draws_with(
-    material: Path, weights: dict[str, Path], tmp_path: Path, files: dict[str, Path]
+    drawing: Drawing, material: Path, weights: dict[str, Path], tmp_path: Path, files: dict[str, Path]
 ) -> None:
     options = replace(OPTIONS, begin="published", ssl_file=str(files["eisai_ssl.pt"]), validate_every=0, perceptual=0.0)
     result = run(trainer(weights, options), material, tmp_path, 1)
@@ -342,7 +313,7 @@ def test_the_pyramid_is_what_its_formula_says() -> None:
     assert halved(torch.ones(1, 1, 16, 24)).shape == (1, 1, 8, 12)
 
 
-def test_the_loss_is_weighted_as_it_is_told() -> None:
+def test_the_loss_is_weighted_as_it_is_told(drawing: Drawing) -> None:
     class Fixed:
         def features(self, pictures: Tensor) -> list[Tensor]:
             assert float(pictures.min()) >= 0 and float(pictures.max()) <= 1  # as they are, not in [-1, 1]
@@ -363,7 +334,7 @@ def test_the_loss_is_weighted_as_it_is_told() -> None:
 
 
 @pytest.mark.parametrize("root", ["train_10k", "."])
-def test_the_layout_of_atd_12k(root: str, tmp_path: Path) -> None:
+def test_the_layout_of_atd_12k(drawing: Drawing, root: str, tmp_path: Path) -> None:
     for name, suffix in (("Disney_one", "jpg"), ("Japan_two", "png")):
         for k in range(3):
             write_image(tmp_path / root / name / f"frame{k + 1}.{suffix}", drawing(30 + 8 * k, k))
@@ -374,7 +345,7 @@ def test_the_layout_of_atd_12k(root: str, tmp_path: Path) -> None:
     assert odd == ["1 folders are left out, which lack frame1, frame2 or frame3"]
 
 
-def test_the_released_layout_takes_what_has_both(tmp_path: Path, material: Path) -> None:
+def test_the_released_layout_takes_what_has_both(drawing: Drawing, tmp_path: Path, material: Path) -> None:
     find = find_triplets(material / "clip")
     assert len(find[0]) == 4 and find[0][0].flows is not None and not find[1]
     for name in ("000001-000002-000003", "odd"):
@@ -403,7 +374,9 @@ def test_material_that_cannot_be_used_is_told(tmp_path: Path, material: Path, we
     assert digest == material_digest(find_triplets(material)[0]) != material_digest(find_triplets(material)[0][:3])
 
 
-def test_the_plan_says_what_would_be_done(material: Path, weights: dict[str, Path], tmp_path: Path) -> None:
+def test_the_plan_says_what_would_be_done(
+    drawing: Drawing, material: Path, weights: dict[str, Path], tmp_path: Path
+) -> None:
     plan = trainer(weights).plan(material, Order(10, 5))
     assert plan.summary == "scratch: 1.28 M of 2.72 M parameters learn"
     assert plan.material == "4 triplets, 4 with flows" and len(plan.digest) == 64

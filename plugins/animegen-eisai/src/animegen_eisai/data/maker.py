@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from animegen.atomic import write_bytes
 from animegen.datasets.records import DataOrder, DataPlan, DataResult
-from animegen.errors import InputError
+from animegen.errors import InputError, MissingError
 from animegen.resumable.workers import each
 from animegen.stages import Demand
 from animegen.video.even import EvenVideo
@@ -128,7 +128,11 @@ class Rrld:
             if not path.is_file():
                 raise InputError(f"{path} is not here.")
             return path
-        return self.context.weight(RFR.file)
+        try:
+            return self.context.weight(RFR.file)
+        except MissingError as error:
+            coarser = "or find motion without weights, more coarsely: -o rrld.flow=dis"
+            raise MissingError(error.message, hint=(*error.hints, coarser)) from error
 
     def _demands(self, jobs: int) -> tuple[Demand, ...]:
         options, needs = self.options, dict.fromkeys(["cpu"], _LEAST["dis"])
