@@ -51,24 +51,16 @@ def needs(
     steered = [part for part in used if part == UNET or part in beside]
     found: dict[str, Moment] = {}
     for device in placement.used:
-        held = {
-            part: _weights(sizes, placement, part) * BYTES[dtypes[device]]
-            for part in used
-            if placement.devices[part] == device
-        }
-        twin = 0
-        if placement.twin == device:
-            twin = sum(_weights(sizes, placement, part) * BYTES[dtypes[device]] for part in steered)
-        resident = sum(held.values()) + twin if placement.stay else 0
-        worst = (resident, "weights")
+        held = {}
         for part in used:
-            if part not in held and not (part == UNET and twin):
-                continue
-            brought = 0
-            if not placement.stay:
-                its = steered if part == UNET else [part]
-                brought = sum(held.get(one, 0) for one in its) + (twin if part == UNET else 0)
-            worst = max([worst, *((resident + brought + taken, when) for taken, when in moments(part, device))])
+            copies = (placement.devices[part] == device) + (placement.twin == device and part in steered)
+            if copies:
+                held[part] = copies * _weights(sizes, placement, part) * BYTES[dtypes[device]]
+        worst = (sum(held.values()) if placement.stay else 0, "weights")
+        for part in held:
+            its = held if placement.stay else steered if part == UNET else [part]
+            there = sum(held.get(one, 0) for one in its)
+            worst = max([worst, *((there + taken, when) for taken, when in moments(part, device))])
         found[device] = worst
     resting = waiting + sum(_resting(sizes, placement, part, dtypes) for part in used)
     if resting:
