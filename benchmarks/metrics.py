@@ -1,11 +1,17 @@
 """What every installed metric costs on a clip of 61 frames of 512 × 320, against the plainest use of its library.
 
-    python benchmarks/metrics.py                       # 5 frames of each, brought up to 61
+    python benchmarks/metrics.py                       # all that are installed, from clips of 2 and 5 frames
     python benchmarks/metrics.py --frames 61 ssim lpips-alex
 
-Each row is measured in a process of its own: seconds of CPU time in one thread, and the most memory above what imports
-take. The reference is called as its documentation shows: one picture at a time, nothing kept, for the same numbers.
-Backbones have drawn parameters here, which cost what trained ones cost. NO SCORE IS PRINTED: it would mean nothing.
+Both sides are measured in the same way, each in a process of its own and in one thread. First everything that either
+side imports is imported, and the pictures are made. Then memory is watched while the network is made, reads its file
+and measures `--frames` frames: that is the most it takes above what was there. At last, with the network at hand,
+clips that are new to it are timed, a short one and one of `--frames` frames, up to three times: CPU seconds of 61
+frames are those of the line through the quickest of both. A distance of sets is timed on 256 clips a side, as it is.
+
+Files of parameters are as large as the published ones and hold drawn numbers, which cost what trained ones cost.
+NO SCORE IS PRINTED: it would mean nothing. What the plainest use is, `plain_metrics.py` says; "-" where no library has
+the metric, or the library is not here.
 """
 
 from __future__ import annotations
@@ -13,16 +19,18 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import cache
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from plain_metrics import plain_use
 
 from animegen.measuring import Sample
 from animegen.stages import MetricSpec
@@ -34,215 +42,142 @@ PLUGINS = (
     "animegen_perceptual.plugin",
     "animegen_video_metrics.plugin",
 )
-FEWEST = {"fvd": 9}
+LIBRARIES = ("cv2", "torch", "torchvision", "lpips", "open_clip", "skimage.metrics", "scipy.ndimage", "scipy.linalg")
+SHORT = 2
+LEAST = {"fvd": 9}
+"""Frames that a clip must have, where two are too few."""
+SETS = ("fvd-distance", "kvd-distance")
+"""Rows of `fvd`, whose other row is what it takes from each clip."""
+CLIPS, LOGITS = 256, 400
+ROUNDS, ENOUGH = 3, 10.0
+"""Times that both clips are timed, and the CPU seconds after which once is enough."""
 
 
 def specs() -> dict[str, MetricSpec]:
     """Records of the metrics of every plugin that is installed here."""
     found = {}
     for module in PLUGINS:
-        try:
-            plugin = importlib.import_module(module)
-        except ImportError:
-            continue
-        found |= {spec.name: spec for spec in plugin.animegen_metrics()}
+        with suppress(ImportError):
+            found |= {spec.name: spec for spec in importlib.import_module(module).animegen_metrics()}
     return found
 
 
-def clip(length: int) -> np.ndarray[Any, Any]:
-    """A ring that moves over textured paper, (length, 320, 512, 3)."""
+def sample(length: int, number: int) -> Sample:
+    """A ring that moves over textured paper, with everything that a metric may read; other ones by `number`."""
     from animegen.contract.pictures import picture
 
-    return np.stack([picture(HEIGHT, WIDTH, shift=0.2 * index / LENGTH) for index in range(length)])
-
-
-@cache
-def sample(length: int) -> Sample:
-    """A clip with everything that a metric may read."""
-    frames, times = clip(length), tuple(np.linspace(0, 1, LENGTH)[:length].tolist())
-    true = np.roll(frames, 3, axis=2)
+    shifts = [0.011 * number + 0.2 * index / LENGTH for index in range(length)]
+    frames = np.stack([picture(HEIGHT, WIDTH, shift=shift) for shift in shifts])
+    times, true = tuple(np.linspace(0, 1, LENGTH)[:length].tolist()), np.roll(frames, 3, axis=2)
+    panels = np.stack([picture(HEIGHT, WIDTH, shift=0.011 * number + 0.2 * end) for end in (0, 1)])
     ignored = np.zeros((2, HEIGHT, WIDTH), bool)
-    return Sample(frames, times, reference=true, panels=frames[[0, -1]], ignored=ignored, prompt="a ring on paper")
+    return Sample(frames, times, reference=true, panels=panels, ignored=ignored, prompt="a ring on paper")
 
 
-def drawn(file: str, folder: Path) -> Path:
-    """A file of parameters as large as the published one, drawn from a fixed seed."""
+def material(name: str, length: int, number: int) -> Any:
+    """What a row is measured on: a clip, or two sets of logits."""
+    if name in SETS:
+        return np.random.default_rng([length, number]).normal(size=(2, CLIPS, LOGITS))
+    return sample(length, 11 * number + length)
+
+
+def draw(name: str, folder: Path) -> None:
+    """Files of parameters as large as the published ones, drawn from a fixed seed, where torch keeps its own."""
     import torch
-
-    def raft() -> Any:
-        return models.optical_flow.raft_large(weights=None)
-
-    def clip_network() -> Any:
-        return importlib.import_module("animegen_perceptual.clip_network").make_network()
-
-    def i3d() -> Any:
-        return importlib.import_module("animegen_video_metrics.i3d").I3d()
-
-    def style() -> Any:
-        return importlib.import_module("animegen_torch.vgg19").Vgg19()
-
     from torchvision import models
 
     makers: dict[str, Callable[[], Any]] = {
         "alexnet": lambda: models.alexnet(weights=None),
         "vgg16": lambda: models.vgg16(weights=None),
         "squeezenet": lambda: models.squeezenet1_1(weights=None),
-        "vgg19": style,
-        "open_clip": clip_network,
-        "raft": raft,
-        "i3d": i3d,
+        "vgg19": lambda: models.vgg19(weights=None),
+        "open_clip": lambda: importlib.import_module("animegen_perceptual.clip_network").make_network(),
+        "raft": lambda: models.optical_flow.raft_large(weights=None),
+        "i3d": lambda: importlib.import_module("animegen_video_metrics.i3d").I3d(),
     }
-    make = next(maker for start, maker in makers.items() if file.startswith(start))
-    torch.manual_seed(0)
-    with torch.device("meta"):
-        shapes = {name: tensor for name, tensor in make().state_dict().items() if not name.startswith("classifier")}
-    state = {
-        name: torch.ones_like(tensor, device="cpu")
-        if tensor.dim() < 2
-        else torch.randn(tensor.shape) / tensor[0].numel() ** 0.5
-        for name, tensor in shapes.items()
-    }
-    path = folder / file
-    if path.suffix == ".safetensors":
-        importlib.import_module("safetensors.torch").save_file(state, path)
-    else:
-        torch.save(state, path)
-    return path
+    spec = specs()[name]
+    for weight in spec.weights_for(spec.options()):
+        path = folder / "hub" / "checkpoints" / weight.file
+        if path.exists():
+            continue
+        make = next(maker for start, maker in makers.items() if weight.file.startswith(start))
+        torch.manual_seed(0)
+        with torch.device("meta"):
+            shapes = make().state_dict()
+        state = {
+            key: torch.ones_like(tensor, device="cpu")
+            if tensor.dim() < 2
+            else torch.randn(tensor.shape) / tensor[0].numel() ** 0.5
+            for key, tensor in shapes.items()
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".safetensors":
+            importlib.import_module("safetensors.torch").save_file(state, path)
+        else:
+            torch.save(state, path)
 
 
-def measure(spec: MetricSpec, length: int) -> dict[str, float]:
-    """CPU seconds and memory of one metric."""
+def ours(name: str, folder: Path) -> Callable[[Any], Any]:
+    """A metric of this project, opened."""
     from animegen_testing.context import FakeContext
 
-    module, _, name = spec.target.partition(":")
+    if name in SETS:
+        distances = importlib.import_module("animegen_video_metrics.set_distances")
+        distance = distances.frechet if name == "fvd-distance" else distances.kernel_distance
+        return lambda rows: distance(*rows)
+    spec = specs()[name]
+    module, _, target = spec.target.partition(":")
     options = spec.options()
-    with tempfile.TemporaryDirectory() as folder:
-        weights = {weight.file: drawn(weight.file, Path(folder)) for weight in spec.weights_for(options)}
-        stage = getattr(importlib.import_module(module), name)(options, FakeContext(weights))
-        call = stage.features if spec.over == "set" else stage
-        return timed(lambda count: call(sample(count)), length, FEWEST.get(spec.name, 2))
+    weights = {weight.file: folder / "hub" / "checkpoints" / weight.file for weight in spec.weights_for(options)}
+    stage = getattr(importlib.import_module(module), target)(options, FakeContext(weights))
+    return stage.features if spec.over == "set" else stage
 
 
-def timed(call: Callable[[int], Any], length: int, fewest: int) -> dict[str, float]:
-    """Seconds a frame of a clip, once networks are read, and the peak of all of it."""
-    from animegen_torch.memory import resident_memory
-
-    frames = max(length, fewest)
-    for count in (fewest, frames):
-        sample(count)  # made before anything is measured
-    before = resident_memory()
-    call(fewest)  # reads the network
-    start = time.process_time()
-    call(frames)
-    seconds = time.process_time() - start
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"seconds": seconds / frames * LENGTH, "memory": max(0, peak - before)}
-
-
-def reference(name: str) -> Callable[[int], Any] | None:
-    """The plainest use of the library that gives a metric's numbers; None where there is none, or it is not here."""
-    try:
-        if name in ("psnr", "ssim"):
-            return skimage_reference(name)
-        if name.startswith("lpips-") and name != "lpips-endpoints":
-            return lpips_reference(name.removeprefix("lpips-"))
-        if name == "clip":
-            return clip_reference()
-    except ImportError:
-        pass
-    return None
-
-
-def skimage_reference(name: str) -> Callable[[int], Any]:
-    from skimage.metrics import peak_signal_noise_ratio, structural_similarity
-
-    wang: dict[str, Any] = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
-
-    def psnr(a: Any, b: Any) -> Any:
-        return peak_signal_noise_ratio(a, b, data_range=255)
-
-    def ssim(a: Any, b: Any) -> Any:
-        three = (wang, {"data_range": 255})
-        found = [structural_similarity(a, b, channel_axis=2, **how) for how in three]
-        return [*found, structural_similarity(a / 255, b / 255, channel_axis=2, data_range=2)]
-
-    one = psnr if name == "psnr" else ssim
-
-    def call(count: int) -> Any:
-        given = sample(count)
-        assert given.reference is not None
-        return [one(a, b) for a, b in zip(given.frames, given.reference, strict=True)]
-
-    return call
-
-
-def lpips_reference(net: str) -> Callable[[int], Any]:
-    import lpips
-    import torch
-
-    loss = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
-
-    def call(count: int) -> Any:
-        given = sample(count)
-        assert given.reference is not None
-        tensors = [[lpips.im2tensor(picture) for picture in clip] for clip in (given.frames, given.reference)]
-        with torch.inference_mode():
-            found = [loss(a, b) for a, b in zip(*tensors, strict=True)]
-            if net == "alex":
-                found += [loss((a + 1) / 2, (b + 1) / 2) for a, b in zip(*tensors, strict=True)]
-            return found + [loss(a, b) for a, b in zip(tensors[0], tensors[0][1:], strict=False)]
-
-    return call
-
-
-def clip_reference() -> Callable[[int], Any]:
-    import open_clip
-    import torch
-    from PIL import Image
-
-    model, _, transform = open_clip.create_model_and_transforms("ViT-B-32-quickgelu", pretrained=None)
-    tokens = open_clip.get_tokenizer("ViT-B-32-quickgelu")
-
-    def embed(picture: Any) -> Any:
-        found = model.encode_image(transform(Image.fromarray(picture))[None])
-        return found / found.norm()
-
-    def call(count: int) -> Any:
-        given = sample(count)
-        assert given.reference is not None and given.panels is not None
-        found = []
-        with torch.inference_mode():
-            text = model.encode_text(tokens([given.prompt]))
-            for frame, true in zip(given.frames, given.reference, strict=True):
-                found.append([embed(frame) @ embed(other).T for other in (true, *given.panels)])
-                found.append(embed(frame) @ text.T)
-            for frame, following in zip(given.frames, given.frames[1:], strict=False):
-                found.append(embed(frame) @ embed(following).T)
-        return found
-
-    return call
-
-
-def child(name: str, length: int, plain: bool) -> None:
-    try:
-        import torch
-
-        torch.set_num_threads(1)
-    except ImportError:
-        pass
+def measure(name: str, side: str, frames: int, folder: Path) -> dict[str, float]:
+    """CPU seconds and bytes of one side of a row; nothing where there is no such side."""
+    for library in LIBRARIES:
+        with suppress(ImportError):
+            importlib.import_module(library)
+    importlib.import_module("torch").set_num_threads(1)
     importlib.import_module("cv2").setNumThreads(1)
-    if not plain:
-        print(json.dumps(measure(specs()[name], length)))
-        return
-    call = reference(name)
-    print(json.dumps(timed(call, length, 2) if call else {}))
+    if name not in SETS:
+        importlib.import_module(specs()[name].target.partition(":")[0])
+    make = (lambda place: ours(name, place)) if side == "ours" else plain_use(name)
+    if make is None:
+        return {}
+    least = LEAST.get(name, SHORT)
+    lengths = (least, max(frames, least + 3))
+    first = material(name, lengths[1], 0)
+
+    from animegen_torch.devices import pick_device
+    from animegen_torch.memory import peak_memory
+
+    try:
+        with peak_memory(pick_device(("cpu",), stage=name)) as peak:
+            call = make(folder)
+            call(first)
+    except ImportError:
+        return {}
+    spent: dict[int, list[float]] = {length: [] for length in lengths}
+    for number in range(1, 2 * ROUNDS, 2):
+        if sum(map(sum, spent.values())) > ENOUGH:
+            break
+        for length, taken in spent.items():
+            given = material(name, length, number)  # new to it: a metric may keep what it has seen
+            start = time.process_time()
+            call(given)
+            taken.append(time.process_time() - start)
+    short, long = (min(taken) for taken in spent.values())
+    each = max(0.0, (long - short) / (lengths[1] - lengths[0]))
+    seconds = min(short, long) if name in SETS else long + (LENGTH - lengths[1]) * each
+    return {"seconds": seconds, "memory": peak.bytes}
 
 
-def run(name: str, length: int, *, plain: bool) -> dict[str, float]:
-    command = [sys.executable, __file__, name, "--frames", str(length), "--child", "plain" if plain else "ours"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def run(name: str, part: str, frames: int, folder: Path) -> dict[str, float]:
+    """One side of a row, in a process of its own."""
+    command = [sys.executable, __file__, name, "--frames", str(frames), "--part", part, "--folder", str(folder)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "TORCH_HOME": str(folder)}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         raise SystemExit(f"{name}: {done.stderr[-2000:]}")
     found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -258,18 +193,32 @@ def shown(found: dict[str, float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("metrics", nargs="*", help="names of metrics; all that are installed where none is given")
-    parser.add_argument("--frames", type=int, default=5, help="frames that are measured and brought up to 61")
-    parser.add_argument("--child", choices=("ours", "plain"), help=argparse.SUPPRESS)
+    parser.add_argument("--frames", type=int, default=5, help="frames of the longer clip that is measured")
+    parser.add_argument("--part", choices=("draw", "ours", "plain"), help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.child:
-        child(given.metrics[0], given.frames, given.child == "plain")
+    if given.part == "draw":
+        draw(given.metrics[0], given.folder)
+        print("{}")
         return
+    if given.part:
+        print(json.dumps(measure(given.metrics[0], given.part, given.frames, given.folder)))
+        return
+    known = specs()
+    rows = [*known, *(SETS if "fvd" in known else ())]
+    if unknown := set(given.metrics) - set(rows):
+        parser.error(f"no metric here is named {', '.join(sorted(unknown))}; there are {', '.join(rows)}")
+    names = given.metrics or rows
     print(f"{LENGTH} frames of {WIDTH} × {HEIGHT}, CPU time in one thread; drawn parameters, so no scores")
-    print(f"{'metric':<18} {'ours':>19} {'plain library':>19}  ratio")
-    for name in given.metrics or specs():
-        ours, plain = (run(name, given.frames, plain=plain) for plain in (False, True))
-        ratio = f"{plain['seconds'] / ours['seconds']:5.2f}" if plain and ours["seconds"] else ""
-        print(f"{name:<18} {shown(ours):>19} {shown(plain):>19}  {ratio}", flush=True)
+    print(f"{'metric':<20} {'ours':>19} {'plain library':>19}  ratio")
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        for name in names:
+            if name not in SETS and known[name].weights:
+                run(name, "draw", given.frames, folder)
+            mine, plain = (run(name, part, given.frames, folder) for part in ("ours", "plain"))
+            ratio = f"{plain['seconds'] / mine['seconds']:5.2f}" if plain and mine["seconds"] else ""
+            print(f"{name:<20} {shown(mine):>19} {shown(plain):>19}  {ratio}", flush=True)
 
 
 if __name__ == "__main__":
