@@ -118,7 +118,7 @@ class Runner(Generic[S, D]):
 
     def encode(self, work: Callable[[Lend[Any]], T]) -> T:
         """`work` with the autoencoder, in float32 where half precision gave numbers that are not finite."""
-        return self._held(lambda coder: self.attempt("encoding", FIRST_STAGE, lambda: work(coder)))
+        return self._finite(lambda coder: self.attempt("encoding", FIRST_STAGE, lambda: work(coder)))
 
     def sampled(self, key: str, sample: Callable[[], Tensor]) -> Tensor:
         """The latents that an earlier try kept under this key, else what `sample` gives, which are kept then."""
@@ -139,11 +139,11 @@ class Runner(Generic[S, D]):
             onward: How it goes on after one that did not suffice: ``frame by frame``.
         """
         ways = (self.choice.decoding, *less)
-        return self._held(lambda coder: self._by_ladder(ways, lambda way: work(coder, way), onward))
+        return self._finite(lambda coder: self._by_ladder(ways, lambda way: work(coder, way), onward))
 
     def _by_ladder(self, ways: Sequence[D], work: Callable[[D], T], onward: str) -> T:
         device = self.residence.device_of(FIRST_STAGE)
-        for way in ways:
+        for number, way in enumerate(ways, 1):
             try:
                 result = work(way)
             except (RuntimeError, MemoryError) as error:
@@ -155,12 +155,12 @@ class Runner(Generic[S, D]):
                 self._choice = replace(self.choice, decoding=way)  # the next clip need not find out again
                 return result
             release(device)
-            if way is not ways[-1]:
+            if number < len(ways):
                 self.context.warn(f"Out of memory on {device} while decoding; it goes on {onward}.")
         kept = "what was sampled is kept: the same command again only decodes"
         raise self._too_little("decoding", FIRST_STAGE, kept) from failed
 
-    def _held(self, work: Callable[[Lend[Any]], T]) -> T:
+    def _finite(self, work: Callable[[Lend[Any]], T]) -> T:
         """`work` with the autoencoder, once more with one in float32 where a narrower type did not hold its numbers."""
         try:
             return work(self.residence.lend(FIRST_STAGE))

@@ -46,7 +46,7 @@ def _ways(
 ) -> Iterator[Choice[Chunking]]:
     """Placements, the fastest first; in each the branches of guidance together before apart, down the ladder."""
     sketch = options.sketch is not None
-    for placement in list(_placements(options, machine, sizes, clip)):
+    for placement in _placements(options, machine, sizes, clip):
         for together in _guidance(options.guidance, placement, clip.branches):
             for chunking in _ladder(options, placement):
                 need = needs(
