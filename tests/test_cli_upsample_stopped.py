@@ -221,8 +221,10 @@ def test_two_processes_do_not_share_a_film(
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < end
         time.sleep(0.01)
+    process.send_signal(signal.SIGSTOP)  # still there when the other one comes, however slowly that starts
     second = finish(*args, "--resume", env=slow)
     assert (second.code, len(second.errors)) == (2, 1)
     assert "another process" in second.err
+    process.send_signal(signal.SIGCONT)
     process.communicate(timeout=60)
     assert process.returncode == 0
