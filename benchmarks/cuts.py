@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -19,13 +20,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from heldout import DEFAULT_DATA, clips
 
 from animegen._cv2 import cv2
 from animegen.imageio import read_image
 from animegen.upsampling.cuts import THRESHOLD, CutDetector
 from animegen.upsampling.frames import ArrayFrame
+from animegen.video import FrameFolder, VideoReader
 
+DEFAULT_DATA = Path(os.environ.get("ANIMEGEN_DATA", Path(__file__).parents[2] / "shared" / "data"))
 WIDTH, HEIGHT = 640, 480
 SSIM_CUT = 0.2
 OTHER_SCENE = ("06_peppercarrot17_quarrel", "09_harukosan_icecream")
@@ -39,6 +41,17 @@ class Case(NamedTuple):
     cut: bool
     first: np.ndarray
     last: np.ndarray
+
+
+def clips(folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Name and frames (T, H, W, 3) uint8 RGB of every clip: a folder of ``.png`` frames wins over an ``.mp4``."""
+    exact = sorted(path for path in folder.iterdir() if path.is_dir() and any(path.glob("*.png")))
+    for path in exact:
+        yield path.name, np.stack(list(FrameFolder(path)))
+    for file in sorted(folder.glob("*.mp4")):
+        if folder / file.stem not in exact:
+            with VideoReader(file) as reader:
+                yield file.stem, np.stack(list(reader))
 
 
 def fitted(image: np.ndarray) -> np.ndarray:

@@ -13,23 +13,33 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 pytestmark = [pytest.mark.data, pytest.mark.slow]
+ASKED = {"interpolator": ("flow", "crossfade"), "metric": ("psnr", "ssim-wang2004", "line-chamfer")}
 
 
 def script(name: str, data: Path, *options: str) -> str:
     """What a script of ``benchmarks/`` prints."""
-    command = [sys.executable, str(ROOT / "benchmarks" / name), "--data", str(data), *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return printed(str(ROOT / "benchmarks" / name), "--data", str(data), *options)
+
+
+def printed(*command: str) -> str:
+    """What Python prints when it runs a command."""
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 def test_flow_beats_the_crossfade_on_every_measure(real_data, tmp_path):
-    script("heldout.py", real_data, "--every", "3", "--json", str(tmp_path / "values.json"))
-    clips = json.loads((tmp_path / "values.json").read_text("utf-8"))["clips"]
+    pytest.importorskip("animegen_eval")
+    asked = [f"--{kind}={name}" for kind, names in ASKED.items() for name in names]
+    how = ("--gap=2", "--parts=12", "--by=clip", f"--out={tmp_path}", "--json")
+    document = json.loads(printed("-m", "animegen_cli", "evaluate", str(real_data / "clips"), *asked, *how))
+    figures = [one for one in document["figures"] if one["clip"] and one["headline"] and not one["control"]]
+    found = {(one["config"], one["quantity"], one["clip"]): one["mean"] for one in figures}
+    clips = sorted({one["clip"] for one in figures})
     assert len(clips) >= 5
 
     def means(stage, metric):
-        return np.array([np.mean(clip[stage]["values"][metric]) for clip in clips.values()])
+        return np.array([found[stage, metric, clip] for clip in clips])
 
     gain = means("flow", "psnr") - means("crossfade", "psnr")
     assert gain.mean() >= 3.0
