@@ -146,7 +146,7 @@ def measure(name: str, side: str, frames: int, folder: Path) -> dict[str, float]
     if make is None:
         return {}
     least = LEAST.get(name, SHORT)
-    lengths = (least, max(frames, least + 3))
+    lengths = (least, max(frames, 2 * least + 1))
     first = material(name, lengths[1], 0)
 
     from animegen_torch.devices import pick_device

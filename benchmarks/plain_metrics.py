@@ -139,7 +139,7 @@ def clip_trajectory(folder: Path) -> Call:
         beside = points - points[0]
         off = beside - (beside @ chord / (chord @ chord))[:, None] * chord
         before, first = ((points[1:] * other).sum(1).clamp(min=0) for other in (points[:-1], points[:1]))
-        way = lengths.sum() / chord.norm(), lengths.max() / lengths.sum(), lengths.std() / lengths.mean()
+        way = lengths.sum() / chord.norm(), lengths.max() / lengths.sum(), lengths.std(correction=0) / lengths.mean()
         return way, turns.mean(), off.norm(dim=1).pow(2).mean().sqrt() / chord.norm(), (before + first).mean() / 2
 
     return call
@@ -315,7 +315,7 @@ def _plane(picture: Array) -> Any:
     height, width = picture.shape[:2]
     y, x = round(0.02 * height), round(0.02 * width)
     luma = cv2.cvtColor(picture[y : height - y, x : width - x], cv2.COLOR_RGB2GRAY)
-    scale = 256 / min(luma.shape)
+    scale = min(1.0, 256 / min(luma.shape))
     size = round(luma.shape[1] * scale), round(luma.shape[0] * scale)
     small = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
     return torch.from_numpy(small / np.float32(255)).expand(1, 3, -1, -1)

@@ -12,6 +12,8 @@ from fractions import Fraction
 from functools import reduce
 from math import gcd
 
+import numpy as np
+
 from animegen.errors import InputError
 from animegen_eval import controls
 from animegen_eval.items import NATIVE, Item, Shown, Variant, even_times, indices_at, middles
@@ -126,6 +128,8 @@ def _of_pair(
     if first.panels is None:
         note(f"{name}: no panels are known; the first and last frame of {'the true clip' if true else 'it'} are taken")
     reference = None if true is None else _sampled(true.pictures, steps)
+    balloons = [source.ignored for source in group if source.ignored is not None]
+    ignored = np.logical_or.reduce(balloons) if balloons else None  # alike for all, whoever looked for balloons
     variants = (
         Variant("middles", "frame", middles(count)),
         *((Variant("middles-tolerant", "frame", middles(count), tolerant=True),) if profile.tolerant else ()),
@@ -136,7 +140,7 @@ def _of_pair(
     def item(source: Source, frames: Pictures, config: str, kinds: tuple[Variant, ...], *, control: bool) -> Item:
         own = source.panels if source.panels is not None else panels
         paired = reference if kinds is variants and config != controls.REAL else None
-        shown = Shown(frames, even_times(len(frames)), paired, own, source.ignored, source.prompt)
+        shown = Shown(frames, even_times(len(frames)), paired, own, ignored, source.prompt)
         ends = source.panels is None and true is None
         return Item(shown, kinds, config, name, control, source.title, source.run, own_ends=ends)
 

@@ -35,7 +35,6 @@ from animegen_eval.tables import Evaluation
 
 if TYPE_CHECKING:
     from animegen.errors import MissingError
-    from animegen.media import Mask
     from animegen.registry import Registry
 
 PROFILE = "two-panel"
@@ -124,19 +123,14 @@ def score(
 
 
 def _of_pair(order: Order, number: int, memory: Memory) -> list[Source]:
-    """The clips of a pair, one a cell, with one set of references."""
+    """The clips of a pair, one a cell."""
     pair = order.pairs[number]
     found = []
     for cell in order.cells:
         source = run(order.study.clip(cell.code, number, pair.id), memory)
         assert source is not None, "an unfinished run is an error there"
         found.append(replace(source, config=cell.code, name=pair.id, title=pair.title))
-    ignored = _together([source.ignored for source in found if source.ignored is not None])
-    return [replace(source, ignored=ignored) for source in found]
-
-
-def _together(masks: Sequence[Mask]) -> Mask | None:
-    return np.logical_or.reduce(masks) if masks else None
+    return found
 
 
 def _untoned(order: Order, sources: Sequence[Source], first: Pipeline, stage: str) -> list[Source]:
