@@ -23,6 +23,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -208,9 +209,9 @@ def parts_alone(device: torch.device) -> None:
         values = torch.rand(1, channels, height, width, device=device)
         flow = interpolate(8 * torch.randn(1, 2, 6, 8, device=device), (height, width), mode="bilinear")
         by: dict[str, Callable[[], Tensor]] = {
-            "shared": lambda v=values, f=flow: splatting.splat_sum(v, f),  # type: ignore[misc]
-            "exact": lambda v=values, f=flow: splatting.scatter(v, f),  # type: ignore[misc]
-            "plain": lambda v=values, f=flow: scatter(v, f),  # type: ignore[misc]
+            "shared": partial(splatting.splat_sum, values, flow),
+            "exact": partial(splatting.scatter, values, flow),
+            "plain": partial(scatter, values, flow),
         }
         results = [work() for work in by.values()]
         apart = max(float((one - results[-1]).abs().max() / results[-1].abs().max()) for one in results)
@@ -223,22 +224,20 @@ def parts_alone(device: torch.device) -> None:
         here = torch.from_numpy(grey < 60)[None, None]
         lines = here.to(device)
         by = {
-            "ours": lambda at=lines: distances(at),  # type: ignore[misc]
-            "ours in torch": lambda at=lines: distances_by_torch(at),  # type: ignore[misc]
-            "plain torch": lambda at=lines: plain_distances(at),  # type: ignore[misc]
+            "ours": partial(distances, lines),
+            "ours in torch": partial(distances_by_torch, lines),
+            "plain torch": partial(plain_distances, lines),
         }
         results = [work().cpu() for work in by.values()]
         told = "   ".join(f"{name} {best(device, work):8.2f} ms" for name, work in by.items())
         holes = (~here[0, 0]).numpy()
         others: dict[str, Callable[[], NDArray[np.float64]]] = {
-            "OpenCV": lambda at=holes: cv2.distanceTransform(  # type: ignore[misc]
-                at.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE
-            )
+            "OpenCV": partial(cv2.distanceTransform, holes.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         }
         try:
             from scipy.ndimage import distance_transform_edt
 
-            others["SciPy"] = lambda at=holes: distance_transform_edt(at)  # type: ignore[misc]
+            others["SciPy"] = partial(distance_transform_edt, holes)
         except ImportError:
             pass
         cpu = torch.device("cpu")
