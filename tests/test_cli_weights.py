@@ -165,6 +165,19 @@ def test_nobody_is_taken_to_agree(finish: Call, env: dict[str, str]) -> None:
     assert states(finish, env)["model.bin"] == "absent"
 
 
+def test_what_another_plugin_has_is_not_fetched_again(finish: Call, env: dict[str, str], install: Call) -> None:
+    source = Path(env["PYTHONPATH"], "animegen_heavy.py").read_text("utf-8")
+    install("animegen-other", source.replace('"heavy"', '"other"').replace("animegen_heavy", "animegen_other"))
+    assert finish("weights", "fetch", "heavy", "--yes", env=env).code == 0
+
+    result = finish("weights", "fetch", "other", "--yes", env=env)
+
+    assert result.code == 0, result.err
+    assert "other/model.bin   102 kB, here for another plugin, licence: CC-BY-4.0" in result.err
+    one, two = (Path(finish("weights", "path", name, env=env).out.strip()) for name in ("heavy/model.bin", "other"))
+    assert one != two and one.samefile(two)
+
+
 def test_offline_fetches_nothing(finish: Call, env: dict[str, str]) -> None:
     for args in (("--offline", "weights", "fetch", "heavy"), ("weights", "fetch", "heavy", "--offline")):
         result = finish(*args, env=env)

@@ -154,7 +154,7 @@ def fetch(
         if file not in wanted:
             console.say("here", f"{file.name}   {store.status(file.plugin, file.weight).describe(file.weight)}")
     if wanted and source is None and not store.offline:  # offline, there is nothing to agree to
-        _agree(console, wanted, yes)
+        _agree(console, store, wanted, yes)
     for file in wanted:
         try:
             with transfer(console, file.name) as progress:
@@ -207,21 +207,23 @@ def _chosen(names: Sequence[str], everything: bool, *, optional: bool) -> tuple[
     return choose_weights(files, names, optional=optional)
 
 
-def _agree(console: Console, wanted: Sequence[KnownWeight], yes: bool) -> None:
+def _agree(console: Console, store: WeightStore, wanted: Sequence[KnownWeight], yes: bool) -> None:
     """Show licences and sizes, and ask once.
 
     Raises:
         UsageError: There is nobody to ask, or they said no.
     """
+    twins = [file for file in wanted if store.has_twin(file.plugin, file.weight)]
     for file in wanted:
         weight = file.weight
-        facts = f"{size(weight.size) if weight.size else 'size not published'}, licence: {weight.license}"
-        console.say("fetch", f"{file.name}   {facts}")
+        much = size(weight.size) if weight.size else "size not published"
+        here = ", here for another plugin" if file in twins else ""
+        console.say("fetch", f"{file.name}   {much}{here}, licence: {weight.license}")
     if yes:
         return
     if not sys.stdin.isatty() or console.json:
         raise UsageError("fetching asks first, and there is no terminal to ask at.", hint="add --yes to agree")
-    total = sum(file.weight.size or 0 for file in wanted)
+    total = sum(file.weight.size or 0 for file in wanted if file not in twins)
     unknown = " and more" if any(file.weight.size is None for file in wanted) else ""
     count = "1 file" if len(wanted) == 1 else f"{len(wanted)} files"
     if not click.confirm(f"Fetch {count}, {size(total)}{unknown}?", default=True, err=True):

@@ -22,8 +22,10 @@ def weight(server: Any) -> Any:
 
 
 def test_a_second_plugin_takes_what_the_first_one_has(store: WeightStore, server: Any, weight: Any) -> None:
-    first = store.fetch("animegen-style", weight)
     other = replace(weight, file="same.pth", license="BSD", sha256=weight.sha256.upper())
+    assert not store.has_twin("animegen-match", other)
+    first = store.fetch("animegen-style", weight)
+    assert store.has_twin("animegen-match", other) and not store.has_twin("animegen-style", weight)
 
     second = store.fetch("animegen-match", other)
 

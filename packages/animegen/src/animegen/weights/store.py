@@ -147,7 +147,7 @@ class WeightStore:
                 return status
             if source_file is not None:
                 return self._adopt(source_file, own, plugin, weight, progress)
-            if (kept := self._twin(own, weight, progress)) is not None:
+            if (kept := self._from_twin(own, weight, progress)) is not None:
                 return kept
             if self.offline:
                 raise self._missing(plugin, weight, status)
@@ -233,14 +233,22 @@ class WeightStore:
             )
         return self._settle(_taken(source, own, found.size, progress), own, weight, str(source), progress)
 
-    def _twin(self, own: Path, weight: Weight, progress: Progress) -> WeightStatus | None:
-        """The same file as another plugin has it, put in its place; None where none was found that is still good."""
-        if weight.sha256 is None:
-            return None
-        for place in sorted(self.folder.glob("*/*.note.json")):
+    def has_twin(self, plugin: str, weight: Weight) -> bool:
+        """Whether another plugin has the same file, so that `fetch` needs no network for it; nothing is read."""
+        return next(self._twins(self.place(plugin, weight), weight), None) is not None
+
+    def _twins(self, own: Path, weight: Weight) -> Iterator[Note]:
+        """Notes of files elsewhere that were found to have the SHA-256 of `weight`, and have not changed since."""
+        for place in sorted(self.folder.glob("*/*.note.json")) if weight.sha256 else ():
             note = Note.read(place)
-            if note is None or note.problem or note.sha256 != weight.sha256.lower() or not note.is_of(Path(note.path)):
+            if note is None or note.problem or note.path == str(own) or not note.is_of(Path(note.path)):
                 continue
+            if weight.sha256 is not None and note.sha256 == weight.sha256.lower():
+                yield note
+
+    def _from_twin(self, own: Path, weight: Weight, progress: Progress) -> WeightStatus | None:
+        """The same file as another plugin has it, put in its place; None where none was found that is still good."""
+        for note in self._twins(own, weight):
             try:
                 part = _taken(Path(note.path), own, note.size, progress)
                 return self._settle(part, own, weight, note.source or note.path, progress)
