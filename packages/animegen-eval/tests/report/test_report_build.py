@@ -210,7 +210,7 @@ def test_reports_of_one_study_are_equal(make_study: Callable[..., Path], tmp_pat
 
 def test_what_is_no_study_is_refused(tmp_path: Path, make_evaluation: Callable[..., Path]) -> None:
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"summary\.json"):
+    with pytest.raises(InputError, match="empty holds no evaluation"):
         build_report(tmp_path / "empty")
     with pytest.raises(InputError, match=r"nowhere does not exist"):
         build_report(tmp_path / "nowhere")
