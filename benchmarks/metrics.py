@@ -1,13 +1,14 @@
 """What every installed metric costs on a clip of 61 frames of 512 × 320, against the plainest use of its library.
 
-    python benchmarks/metrics.py                       # all that are installed, from clips of 2 and 5 frames
+    python benchmarks/metrics.py                       # all that are installed; each takes minutes at most
     python benchmarks/metrics.py --frames 61 ssim lpips-alex
 
 Both sides are measured in the same way, each in a process of its own and in one thread. First everything that either
 side imports is imported, and the pictures are made. Then memory is watched while the network is made, reads its file
-and measures `--frames` frames: that is the most it takes above what was there. At last, with the network at hand,
-clips that are new to it are timed, a short one and one of `--frames` frames, up to three times: CPU seconds of 61
-frames are those of the line through the quickest of both. A distance of sets is timed on 256 clips a side, as it is.
+and measures a clip: that is the most it takes above what was there. At last, with the network at hand, clips that are
+new to it are timed, a short one and a longer one, up to three times: CPU seconds of 61 frames are those of the line
+through the quickest of both. They have 2 and 5 frames (9 and 19 for `fvd`, 2 and 3 for `warp-raft`), or `--frames` for
+the longer one. A distance of sets is timed on 256 clips a side, as it is.
 
 Files of parameters are as large as the published ones and hold drawn numbers, which cost what trained ones cost.
 NO SCORE IS PRINTED: it would mean nothing. What the plainest use is, `plain_metrics.py` says; "-" where no library has
@@ -42,10 +43,12 @@ PLUGINS = (
     "animegen_perceptual.plugin",
     "animegen_video_metrics.plugin",
 )
-LIBRARIES = ("cv2", "torch", "torchvision", "lpips", "open_clip", "skimage.metrics", "scipy.ndimage", "scipy.linalg")
-SHORT = 2
-LEAST = {"fvd": 9}
-"""Frames that a clip must have, where two are too few."""
+LIBRARIES = (
+    *("cv2", "torch", "torchvision", "lpips", "open_clip", "scipy.ndimage", "scipy.linalg", "sklearn.metrics.pairwise"),
+    *("skimage.metrics.simple_metrics", "skimage.metrics._structural_similarity"),  # it imports these when first used
+)
+LENGTHS = {"fvd": (9, 19), "warp-raft": (2, 3)}
+"""Frames of both clips, where 2 and 5 are too few, or take too long."""
 SETS = ("fvd-distance", "kvd-distance")
 """Rows of `fvd`, whose other row is what it takes from each clip."""
 CLIPS, LOGITS = 256, 400
@@ -145,8 +148,8 @@ def measure(name: str, side: str, frames: int, folder: Path) -> dict[str, float]
     make = (lambda place: ours(name, place)) if side == "ours" else plain_use(name)
     if make is None:
         return {}
-    least = LEAST.get(name, SHORT)
-    lengths = (least, max(frames, 2 * least + 1))
+    least, usual = LENGTHS.get(name, (2, 5))
+    lengths = least, max(frames or usual, least + 1)
     first = material(name, lengths[1], 0)
 
     from animegen_torch.devices import pick_device
@@ -193,7 +196,7 @@ def shown(found: dict[str, float]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("metrics", nargs="*", help="names of metrics; all that are installed where none is given")
-    parser.add_argument("--frames", type=int, default=5, help="frames of the longer clip that is measured")
+    parser.add_argument("--frames", type=int, default=0, help="frames of the longer clip that is measured")
     parser.add_argument("--part", choices=("draw", "ours", "plain"), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()

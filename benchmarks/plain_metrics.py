@@ -318,13 +318,13 @@ def _plane(picture: Array) -> Any:
     scale = min(1.0, 256 / min(luma.shape))
     size = round(luma.shape[1] * scale), round(luma.shape[0] * scale)
     small = cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
-    return torch.from_numpy(small / np.float32(255)).expand(1, 3, -1, -1)
+    return torch.from_numpy(small / np.float32(255)).repeat(1, 3, 1, 1)
 
 
 def _planes(picture: Array) -> Any:
     import torch
 
-    return torch.from_numpy(picture).permute(2, 0, 1)[None] / 255
+    return torch.from_numpy(picture).permute(2, 0, 1)[None].contiguous() / 255
 
 
 def _warping(flow: Callable[[Array, Array], Any]) -> Call:
