@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -150,17 +151,17 @@ class Scorer:
 
 
 def _in_threads(work: Sequence[T], do: Callable[[T], R], threads: int) -> Iterator[R]:
-    """What `do` makes of each, in the order of `work`. Ctrl-C waits for no thread: a score is whole, or not there."""
+    """What `do` makes of each, in the order of `work`. Ctrl-C waits for the scores that are being measured, no others:
+    threads that libraries work in must not outlive the interpreter."""
     if threads == 1:
         yield from map(do, work)
         return
-    from multiprocessing.pool import ThreadPool
-
-    pool = ThreadPool(threads)  # of daemon threads, unlike concurrent.futures
-    try:
-        yield from pool.imap(do, work)
-    finally:
-        pool.terminate()
+    with ThreadPoolExecutor(threads) as pool:
+        try:
+            yield from pool.map(do, work)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 class _Workers:
