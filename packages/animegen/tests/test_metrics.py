@@ -93,6 +93,18 @@ def test_chamfer_of_a_shifted_stroke_grows_with_the_shift():
     assert distances[5] > distances[1] > 0
 
 
+def test_distances_to_lines_do_not_depend_on_where_a_picture_lies_in_memory() -> None:
+    rng = np.random.default_rng(0)
+    lines = rng.random((64, 77)) < 0.01
+    at = np.argwhere(lines)
+    squares = ((np.indices(lines.shape).reshape(2, -1).T[:, None] - at) ** 2).sum(axis=2).min(axis=1)
+    expected = np.sqrt(squares).reshape(lines.shape).astype(np.float32)
+    beside = []
+    for size in rng.integers(1, 5000, 200):
+        beside = [*beside[-20:], np.empty(size, np.uint8)]
+        assert np.array_equal(line_distance(lines), expected)
+
+
 def test_chamfer_to_an_empty_page_is_the_share_of_lines_over_two():
     empty = np.full((1, 32, 32, 3), 255, np.uint8)
     lines = line_map(luma(line(10)[0]))

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from animegen.errors import StageError
-from animegen.measuring import Missing, Quantity, Sample, Value
+from animegen.measuring import Measured, Missing, Sample
+from animegen.pipeline.boundary import check_scores
 from animegen.stages import MetricSpec
-from animegen_eval.cache import Measured
 from animegen_eval.items import Shown
 from animegen_eval.samples.pictures import windows
 
@@ -20,11 +18,12 @@ if TYPE_CHECKING:
     from animegen.media import Frames
 
 
-def measure(spec: MetricSpec, shown: Shown, metric: Callable[[Sample], Any], window: int) -> Measured:
+def measure(name: str, spec: MetricSpec, shown: Shown, metric: Callable[[Sample], Any], window: int) -> Measured:
     """The checked answer of a metric, whole or joined from pieces.
 
     Args:
-        spec: The metric's record.
+        name: Full name of the metric.
+        spec: Its record.
         shown: What it measures.
         metric: What it is asked with.
         window: Bytes of a piece.
@@ -38,15 +37,14 @@ def measure(spec: MetricSpec, shown: Shown, metric: Callable[[Sample], Any], win
     length = max(2, window // max(1, frame))
     if spec.whole or len(shown.frames) <= length:
         reference = None if shown.reference is None else shown.reference.array()
-        return check_scores(
-            spec, metric(replace(base, frames=shown.frames.array(), reference=reference)), len(shown.times)
-        )
+        sample = replace(base, frames=shown.frames.array(), reference=reference)
+        return check_scores(name, metric(sample), spec.quantities, len(shown.times))
     joined: dict[str, Any] = {}
     start = 0
     for frames, reference in _pieces(shown, length):
         times = shown.times[start : start + len(frames)]
         sample = replace(base, frames=frames, reference=reference, times=times)
-        piece = check_scores(spec, metric(sample), len(times))
+        piece = check_scores(name, metric(sample), spec.quantities, len(times))
         joined = _joined(spec, joined, piece) if start else dict(piece)
         start += len(frames) - 1
     return joined
@@ -70,40 +68,3 @@ def _joined(spec: MetricSpec, before: Measured, piece: Measured) -> dict[str, An
         else:  # missing in one piece, so in all
             found[quantity.name] = one if isinstance(one, Missing) else other
     return found
-
-
-def check_scores(spec: MetricSpec, answer: object, frames: int) -> Measured:
-    """The answer of a metric with a tuple for every series and numbers as float.
-
-    Args:
-        spec: The metric's record.
-        answer: What it returned.
-        frames: How many it was shown.
-
-    Raises:
-        StageError: Other names or counts than those of its record, something that is no number, or NaN.
-    """
-    names = sorted(quantity.name for quantity in spec.quantities)
-    if not isinstance(answer, Mapping) or sorted(answer) != names:
-        got = sorted(answer) if isinstance(answer, Mapping) else type(answer).__name__
-        raise StageError(f"{spec.name} returned {got}; its record names {names}.")
-    return {quantity.name: _checked(quantity, answer[quantity.name], frames) for quantity in spec.quantities}
-
-
-def _checked(quantity: Quantity, values: object, frames: int) -> Value | tuple[Value, ...]:
-    if isinstance(values, Missing) or quantity.scope in ("clip", "set"):
-        return _number(quantity.name, values)
-    wanted = frames if quantity.scope == "frame" else frames - 1
-    if not isinstance(values, (Sequence, np.ndarray)) or isinstance(values, str) or len(values) != wanted:
-        raise StageError(f"{quantity.name} of {frames} frames: expected {wanted} values, one a {quantity.scope}.")
-    return tuple(_number(quantity.name, value) for value in values)
-
-
-def _number(name: str, value: object) -> Value:
-    if isinstance(value, Missing):
-        return value
-    if not isinstance(value, (float, int, np.floating, np.integer)) or isinstance(value, bool):
-        raise StageError(f"{name} is {type(value).__name__}; a metric gives numbers, or says why there is none.")
-    if math.isnan(value):
-        raise StageError(f"{name} is not a number (NaN).")
-    return float(value)

@@ -10,16 +10,13 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from animegen.atomic import write_bytes
-from animegen.measuring import Missing, Value
+from animegen.measuring import Measured, Missing, Value
 from animegen.pipeline.hashing import text_digest
 
 SCHEMA = 1
-
-Measured: TypeAlias = Mapping[str, "Value | tuple[Value, ...]"]
-"""Checked answer of a metric: a tuple for every series, numbers as float."""
 
 
 class ScoreCache:

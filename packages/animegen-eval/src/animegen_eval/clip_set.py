@@ -17,9 +17,9 @@ import numpy as np
 from animegen.atomic import write_bytes
 from animegen.errors import AnimeGenError, MissingError, StageError, UsageError
 from animegen.measuring import Missing, Sample, Value
+from animegen.pipeline.boundary import check_scores
 from animegen.pipeline.hashing import json_digest
 from animegen.pipeline.progress import Reporter
-from animegen_eval.answers import check_scores
 from animegen_eval.controls import REAL
 from animegen_eval.items import Item, Shown, Variant, even_times
 from animegen_eval.metrics import ChosenMetric, opened
@@ -108,7 +108,7 @@ class SetScorer:
     ) -> list[Row]:
         answer: Any
         try:
-            answer = check_scores(metric.spec, stage.distance(one, other), 1)
+            answer = check_scores(metric.stage.full_name, stage.distance(one, other), metric.spec.quantities, 1)
         except AnimeGenError as error:
             answer = Failed(error.message)
         except Exception as error:

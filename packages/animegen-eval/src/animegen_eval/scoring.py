@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from animegen.errors import AnimeGenError, MissingError, StageError
-from animegen.measuring import Missing, Sample
+from animegen.measuring import Measured, Missing, Sample
 from animegen.pipeline.boundary import Unchanged
 from animegen.pipeline.hashing import json_digest
 from animegen.pipeline.progress import Reporter
 from animegen_eval.answers import measure
-from animegen_eval.cache import SCHEMA, Measured, ScoreCache
+from animegen_eval.cache import SCHEMA, ScoreCache
 from animegen_eval.items import Item, Shown
 from animegen_eval.metrics import ChosenMetric, opened
 
@@ -141,7 +141,7 @@ class Scorer:
                 return known, True
             if (absent := self.missing.get(metric.stage.name)) is not None:
                 raise absent
-            answer = measure(metric.spec, shown, worker, self._window)
+            answer = measure(metric.stage.full_name, metric.spec, shown, worker, self._window)
             self._cache.put(key, answer)
         return answer, False
 

@@ -75,3 +75,5 @@ Scores: TypeAlias = Mapping[str, "Value | Sequence[Value]"]
 
 Infinite where the formula is, never NaN. Which frames count, and how they are averaged, is the caller's to decide.
 """
+Measured: TypeAlias = Mapping[str, "Value | tuple[Value, ...]"]
+"""Scores that were checked: a tuple for every series, numbers as float."""

@@ -84,6 +84,10 @@ def _cut_to_fit(right: Call, sample: Sample) -> Scores:
     return {"difference": found.tolist()}
 
 
+def _nothing_of_one_frame(right: Call, sample: Sample) -> Scores:
+    return right(sample) if len(sample.frames) > 1 else {"difference": [float("nan")]}
+
+
 def _negated(right: Call, sample: Sample) -> Scores:
     values = right(sample)["difference"]
     return {"difference": values if isinstance(values, Missing) else [-value for value in values]}
@@ -140,6 +144,7 @@ BROKEN: list[tuple[str, Call, str, str]] = [
     ("metric", lambda right, s: 1.0, "values", "expected values by name"),
     ("metric", lambda right, s: {"other": 1.0}, "values", "its record names ['difference']"),
     ("metric", lambda right, s: {"difference": [1.0]}, "values", "expected 12 values, one a frame; got 1"),
+    ("metric", _nothing_of_one_frame, "one frame", "not a number (NaN)"),
     ("metric", _negated, "equal clips", "lower is better"),
     ("metric", _relative, "pieces", "set whole=True"),
     ("metric", _cut_to_fit, "other shapes", "against a reference of (2,"),

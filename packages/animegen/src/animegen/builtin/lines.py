@@ -46,4 +46,9 @@ def line_distance(lines: Mask) -> NDArray[np.float32]:
     """Euclidean distance of every pixel to the nearest line, px, (H, W); the diagonal where there is no line."""
     if not lines.any():
         return np.full(lines.shape, np.hypot(*lines.shape), np.float32)
-    return np.asarray(cv2.distanceTransform((~lines).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
+    found = cv2.distanceTransform((~lines).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    # Its last bit depends on where in memory the picture lies. A squared distance between pixels is a whole number.
+    exact = found.astype(np.float64)
+    exact *= exact
+    np.rint(exact, out=exact)
+    return np.asarray(np.sqrt(exact, out=exact), np.float32)

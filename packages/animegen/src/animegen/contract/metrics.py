@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,17 +11,15 @@ import numpy as np
 
 from animegen.contract.pictures import HEIGHT, WIDTH, picture
 from animegen.contract.probe import Broken, Probe
-from animegen.errors import AnimeGenError
-from animegen.measuring import Missing, Quantity, Sample, Value
-from animegen.pipeline.boundary import Unchanged
+from animegen.errors import AnimeGenError, StageError
+from animegen.measuring import Measured, Missing, Sample, Value
+from animegen.pipeline.boundary import Unchanged, check_scores
 from animegen.stages import MetricSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from animegen.media import Frames
-
-Measured = Mapping[str, Value | tuple[Value, ...]]
 
 LENGTH = 12
 """Frames of a clip: as few as networks that look at time can do with."""
@@ -73,7 +71,7 @@ def _check_clips(probe: Probe, stage: Any, spec: MetricSpec) -> None:
     def measure(sample: Sample) -> Measured:
         shown = [a for a in (sample.frames, sample.reference, sample.panels, sample.ignored) if a is not None]
         with Unchanged(probe.name, *shown):
-            return _checked(stage(sample), spec, len(sample.frames))
+            return _checked(probe.name, stage(sample), spec, len(sample.frames))
 
     found: list[Measured] = []
     with probe.check("values", "numbers by name of quantity, as many as its scope has, the inputs unchanged."):
@@ -120,43 +118,7 @@ def _check_sets(probe: Probe, stage: Any, spec: MetricSpec) -> None:
             raise Broken("the same clip gave other features the second time.")
     with probe.check("distance", "a number for every quantity, or the reason why there is none."):
         if len(found) == len(clips):
-            _or_refused(lambda: _checked(stage.distance(found, found), spec, 1))
-
-
-def _checked(answer: object, spec: MetricSpec, length: int) -> Measured:
-    """The values of an answer, with a tuple for every series.
-
-    Raises:
-        Broken: Names, counts or kinds are not those of the record.
-    """
-    if not isinstance(answer, Mapping):
-        raise Broken(f"it returned {type(answer).__name__}; expected values by name.")
-    names = [quantity.name for quantity in spec.quantities]
-    if sorted(answer) != sorted(names):
-        raise Broken(f"it returned {sorted(answer)}; its record names {sorted(names)}.")
-    return {quantity.name: _of_scope(quantity, answer[quantity.name], length) for quantity in spec.quantities}
-
-
-def _of_scope(quantity: Quantity, values: object, length: int) -> Value | tuple[Value, ...]:
-    if isinstance(values, Missing) or quantity.scope in ("clip", "set"):
-        return _number(quantity.name, values)
-    wanted = length if quantity.scope == "frame" else length - 1
-    if not isinstance(values, (Sequence, np.ndarray)) or isinstance(values, str) or len(values) != wanted:
-        count = f"{len(values)}" if isinstance(values, (Sequence, np.ndarray)) else type(values).__name__
-        raise Broken(
-            f"{quantity.name} of {length} frames: expected {wanted} values, one a {quantity.scope}; got {count}."
-        )
-    return tuple(_number(quantity.name, value) for value in values)
-
-
-def _number(name: str, value: object) -> Value:
-    if isinstance(value, Missing):
-        return value
-    if not isinstance(value, (float, int, np.floating)) or isinstance(value, bool):
-        raise Broken(f"it returned {name}: {value!r}; expected a number, or Missing with the reason.")
-    if math.isnan(value):
-        raise Broken(f"{name} is not a number (NaN); Missing says why there is none.")
-    return float(value)
+            _or_refused(lambda: _checked(probe.name, stage.distance(found, found), spec, 1))
 
 
 def _features(rows: object) -> NDArray[np.float32]:
@@ -166,6 +128,14 @@ def _features(rows: object) -> NDArray[np.float32]:
     if not np.isfinite(rows).all():
         raise Broken("features hold numbers that are not finite.")
     return rows
+
+
+def _checked(name: str, answer: object, spec: MetricSpec, length: int) -> Measured:
+    """The values of an answer. Raises Broken where a run would refuse it: that is no refusal of the metric's own."""
+    try:
+        return check_scores(name, answer, spec.quantities, length)
+    except StageError as error:
+        raise Broken(error.message) from None
 
 
 def _flat(values: Value | tuple[Value, ...]) -> tuple[Value, ...]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from animegen.errors import StageError
+from animegen.measuring import Missing
 from animegen.media import Region, describe
 
 if TYPE_CHECKING:
+    from animegen.measuring import Measured, Quantity, Value
     from animegen.media import Frames, Image, Mask
 
 
@@ -60,6 +63,54 @@ def check_regions(stage: str, value: Any, image: Image) -> tuple[Region, ...]:
                 hint=_report(stage),
             )
     return tuple(value)
+
+
+def check_scores(stage: str, value: Any, quantities: Sequence[Quantity], frames: int) -> Measured:
+    """`value` if it is what a metric with these `quantities` answers for a clip, with a tuple for every series.
+
+    Args:
+        stage: The metric.
+        value: What it returned.
+        quantities: Of its record.
+        frames: How many it was shown.
+    """
+    names = sorted(quantity.name for quantity in quantities)
+    if not isinstance(value, Mapping):
+        raise StageError(f"{stage} returned {describe(value)}; expected values by name.", hint=_report(stage))
+    if sorted(value) != names:
+        raise StageError(f"{stage} returned {sorted(value)}; its record names {names}.", hint=_report(stage))
+    return {quantity.name: _of_scope(stage, quantity, value[quantity.name], frames) for quantity in quantities}
+
+
+def _of_scope(stage: str, quantity: Quantity, values: Any, frames: int) -> Value | tuple[Value, ...]:
+    import numpy as np
+
+    if isinstance(values, Missing) or quantity.scope in ("clip", "set"):
+        return _number(stage, quantity.name, values)
+    wanted = frames if quantity.scope == "frame" else frames - 1
+    several = isinstance(values, (Sequence, np.ndarray)) and not isinstance(values, str)
+    if not several or len(values) != wanted:
+        raise StageError(
+            f"{stage} returned {quantity.name} of {frames} frames: expected {wanted} values, one a {quantity.scope}; "
+            f"got {len(values) if several else describe(values)}.",
+            hint=_report(stage),
+        )
+    return tuple(_number(stage, quantity.name, value) for value in values)
+
+
+def _number(stage: str, name: str, value: Any) -> Value:
+    import numpy as np
+
+    if isinstance(value, Missing):
+        return value
+    if not isinstance(value, (float, int, np.floating, np.integer)) or isinstance(value, bool):
+        raise StageError(
+            f"{stage} returned {describe(value)} for {name}; expected a number, or Missing with the reason.",
+            hint=_report(stage),
+        )
+    if math.isnan(value):
+        raise StageError(f"{stage}: {name} is not a number (NaN); Missing says why there is none.", hint=_report(stage))
+    return float(value)
 
 
 class Unchanged:
